@@ -1,0 +1,71 @@
+export { commandCodec, eventCodec, type LaneCodec } from './codecs.ts'
+export { fromFailure, toFailure } from './failure.ts'
+export {
+  type AdminServer,
+  AdminService,
+  type BackendStatus,
+  type ListBackendsReply,
+  type ListUsersReply,
+  type ListUsersRequest,
+  type Status,
+  type User,
+} from './gen/spectrum/v1/admin.ts'
+export { Address, Affiliation, ChatState, Failure, Role, Sealed, Show } from './gen/spectrum/v1/chat.ts'
+export {
+  Command,
+  CommandBatch,
+  JoinRoom,
+  LeaveRoom,
+  ProbePresence,
+  SendMessage,
+  SendMessage_Kind,
+  SetPresence,
+  SetSubject,
+  StartSession,
+  StopSession,
+  StopSession_Reason,
+} from './gen/spectrum/v1/commands.ts'
+export {
+  Attachment,
+  AttentionRequested,
+  ChatStateChanged,
+  CommandFailed,
+  CommandFailed_Stanza,
+  ContactPresence,
+  ContactPresence_Kind,
+  ContactRemoved,
+  Event,
+  EventBatch,
+  GatewayPresence,
+  MessageReceived,
+  MessageReceived_Kind,
+  OccupantPresence,
+  ReceiptReceived,
+  SubjectChanged,
+} from './gen/spectrum/v1/events.ts'
+export {
+  Credentials,
+  FetchCredentialsRequest,
+  GetRegistrationRequest,
+  LoginRequest,
+  Placement,
+  Placement_State,
+  RegisterReply,
+  RegisterRequest,
+  Registration,
+  ReleaseRequest,
+  RouterDefinition,
+  SaveContactsRequest,
+  SaveCredentialsRequest,
+  SealedCredentials,
+  StoredContact,
+  UnregisterReply,
+  UnregisterRequest,
+} from './gen/spectrum/v1/router.ts'
+export {
+  Backend,
+  InstanceManifest,
+  SessionSnapshot,
+  SessionSnapshot_JoinedRoom,
+  SessionSnapshot_Resource,
+} from './gen/spectrum/v1/tables.ts'
