@@ -46,6 +46,7 @@ export {
 export {
   Credentials,
   FetchCredentialsRequest,
+  FetchInstanceKeyRequest,
   GetRegistrationRequest,
   LoginRequest,
   Placement,
