@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { host, port } from './address.ts'
+import { secret } from './secret.ts'
+
+/** `[service]`: what the instance is called, where its XMPP server is, and which network it serves. */
+export const service = z.object({
+  jid: z
+    .string()
+    .min(1)
+    .max(1023)
+    .regex(/^[^\s/@]+$/, 'must be a domain such as irc.example.org, without @ and /')
+    .toLowerCase()
+    .describe('JID of the instance: the domain that the XMPP server routes to it.'),
+  password: secret(z.string().default('').describe('Shared secret of the component connection (XEP-0114).')),
+  server: host().default('127.0.0.1').describe('Host of the XMPP server whose component port is connected to.'),
+  port: port()
+    .overwrite(value => value || 5347)
+    .default(5347)
+    .describe('Component port of the XMPP server; 0 means 5347.'),
+  backend: z
+    .string()
+    .default('')
+    .describe(
+      'Name of a built-in network, or the path of a Spectrum 2 backend. Left out, `service.protocol` says it where that is the name of a built-in network.',
+    ),
+  protocol: z.string().default('').describe('Protocol within the network, where one network module speaks several.'),
+  usersPerBackend: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(100)
+    .describe('Most users that share one backend, the unit of placement and fail-over.'),
+  adminJid: z
+    .array(z.string())
+    .default([])
+    .describe('Bare JIDs that may use the admin commands. Repeat the line for more.'),
+  allowedServers: z
+    .array(z.string())
+    .default([])
+    .describe(
+      'Domains whose users may register although `registration.enable_public_registration` is off. Repeat the line for more.',
+    ),
+  jidEscaping: z
+    .boolean()
+    .default(true)
+    .describe('Whether names of the network are escaped in JIDs by XEP-0106; off: `@` becomes `%`.'),
+})

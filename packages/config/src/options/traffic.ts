@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { addressBlock } from './address.ts'
+
+/** `[frontend]` */
+export const frontend = z.object({
+  maxStanzaBytes: z
+    .int()
+    .min(10_000)
+    .max(16_777_216)
+    .default(262_144)
+    .describe('Largest stanza that is written or accepted, in bytes; not above what the XMPP server takes.'),
+  eventPartitions: z
+    .int()
+    .min(1)
+    .max(1024)
+    .default(32)
+    .describe('Event lanes of the instance; the same in all its services, and not to be changed while they run.'),
+})
+
+/** `[worker]` */
+export const worker = z.object({
+  backendsPerWorker: z.int().min(1).max(10_000).default(10).describe('Backends that one worker process runs at most.'),
+})
+
+/** `[egress]`: where users may make the gateway connect to. Hosts in the configuration itself are always allowed. */
+export const egress = z.object({
+  deny: z
+    .array(addressBlock())
+    .default([])
+    .describe('Address blocks that are refused, beside private and local ones. Repeat the line for more.'),
+  allow: z
+    .array(addressBlock())
+    .default([])
+    .describe('Address blocks that are allowed although they are private or denied. Repeat the line for more.'),
+  allowedPorts: z
+    .array(z.int().min(1).max(65_535))
+    .default([])
+    .describe('Ports that users may name; none given: all. Repeat the line for more.'),
+})
