@@ -25,6 +25,11 @@ export interface ConnectorContext {
   readonly log: Logger
   /** Milliseconds since the epoch, and monotonic milliseconds: passed in so that tests can turn the clock. */
   readonly clock: Clock
+  /**
+   * Counts something that a network refused, dropped or discarded, by reason (a short constant in kebab-case that becomes a
+   * metric's label). Nothing may be discarded without it; absent in tests that do not care.
+   */
+  count?(reason: string): void
 }
 
 export interface Clock {
