@@ -26,6 +26,7 @@ const nobody = { uid: 65534, gid: 65534 }
 /** A running PostgreSQL. */
 export class PostgresServer extends Server {
   readonly port: number
+  protected override readonly discardSignal = 'SIGQUIT'
   readonly #password: string
   readonly #psql: (database: string, sql: string) => Promise<string>
   #databases = 0

@@ -65,6 +65,7 @@ export async function startProsody(options: ProsodyOptions = {}): Promise<Prosod
   const domain = options.domain ?? 'localhost'
   const clientPort = options.clientPort ?? (await freePort())
   const componentPort = options.componentPort ?? (await freePort())
+  const hasComponents = [options.component ?? []].flat().length > 0
   const config = join(folder.path, 'prosody.cfg.lua')
   await mkdir(join(folder.path, 'certs'))
   await writeFile(config, configuration({ ...options, domain, clientPort, componentPort, dir: folder.path }), {
@@ -80,7 +81,8 @@ export async function startProsody(options: ProsodyOptions = {}): Promise<Prosod
       args: [launcher, '--config', config, '-F'],
       env: program.env,
       cwd: folder.path,
-      isReady: async () => (await isListening(clientPort)) && (await isListening(componentPort)),
+      // Without components it does not open their port.
+      isReady: async () => (await isListening(clientPort)) && (!hasComponents || (await isListening(componentPort))),
       ...(options.onLine ? { onLine: options.onLine } : {}),
     },
     folder,

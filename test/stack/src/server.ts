@@ -6,6 +6,8 @@ export class Server implements AsyncDisposable {
   readonly child: Child
   /** Its configuration and data. */
   readonly dir: string
+  /** Ends it at once without leaving processes or shared memory behind. */
+  protected readonly discardSignal: NodeJS.Signals = 'SIGKILL'
   #folder: TemporaryFolder | undefined
 
   constructor(child: Child, dir: string, folder?: TemporaryFolder) {
@@ -43,8 +45,9 @@ export class Server implements AsyncDisposable {
     return this.child.restart()
   }
 
+  /** Ends it at once, since its data goes too; to keep data that lies elsewhere, {@link stop} it first. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.child.stop()
+    await this.child.kill(this.discardSignal)
     await this.#folder?.[Symbol.asyncDispose]()
   }
 }

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { test } from 'node:test'
-import { startInspircd, startNats, startNatsCluster, startNgircd, startPostgres, startProsody } from '../src/index.ts'
+import {
+  ErgoUnavailableError,
+  startErgo,
+  startInspircd,
+  startNats,
+  startNatsCluster,
+  startNgircd,
+  startPostgres,
+  startProsody,
+} from '../src/index.ts'
 import { waitUntil } from '../src/wait-until.ts'
 
 /** What a server answers to these lines, up to a pattern. */
@@ -68,7 +77,17 @@ for (const [name, start] of Object.entries({ ngircd: startNgircd, inspircd: star
   test(`${name} starts and lets a client in`, async () => {
     await using server = await start({ password: 'pass' })
     await talk(server.port, 'PASS pass\r\nNICK juliet\r\nUSER j 0 * :Juliet\r\n', /^:\S+ 001 juliet/m)
-    assert.match(await talk(server.port, 'NICK romeo\r\nUSER r 0 * :Romeo\r\n', /ERROR/), /password/i)
+    assert.match(await talk(server.port, 'NICK romeo\r\nUSER r 0 * :Romeo\r\n', /ERROR/), /password|denied/i)
     await server.restart()
     await talk(server.port, 'PASS pass\r\nNICK juliet\r\nUSER j 0 * :Juliet\r\n', /^:\S+ 001 juliet/m)
   })
+
+test('Ergo starts where it can be had, and otherwise says in one sentence why not', async () => {
+  try {
+    await using server = await startErgo({ password: 'pass' })
+    await talk(server.port, 'PASS pass\r\nNICK juliet\r\nUSER j 0 * :Juliet\r\n', /^\S+ 001 juliet/m)
+  } catch (error) {
+    assert.ok(error instanceof ErgoUnavailableError, String(error))
+    assert.match(error.message, /Go|Ergo/)
+  }
+})
