@@ -1,0 +1,206 @@
+/// <reference path="./xmpp-component.d.ts" />
+import { Socket } from 'node:net'
+import { type ComponentEntity, component } from '@xmpp/component'
+import type { Element } from './element.ts'
+import { type ParserLimits, StanzaParser } from './stanza-parser.ts'
+
+/** Fields first, then a fixed sentence. */
+export interface StreamLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+export interface StreamOptions {
+  readonly host: string
+  readonly port: number
+  /** The component's JID. */
+  readonly domain: string
+  readonly secret: string
+  readonly limits: ParserLimits
+  readonly log: StreamLog
+  /** 0 ≤ x < 1; default Math.random. Spreads the reconnects of many components. */
+  readonly random?: () => number
+}
+
+export interface StreamListener {
+  /** The handshake is done: stanzas flow. */
+  onOnline(): void
+  /** The stream that was online is gone. */
+  onOffline(): void
+  onStanza(stanza: Element): void
+  /** The socket's buffer has emptied. */
+  onDrain(): void
+}
+
+const firstDelayMs = 1_000
+const longestDelayMs = 30_000
+const handshakeTimeoutMs = 10_000
+
+/**
+ * XEP-0114: the stream of an external component, on the library's connection, handshake and reconnect. Connects again for ever:
+ * after 1 s, then ever later up to 30 s, with jitter. A wrong secret is tried again each 30 s; a conflict (another
+ * connection has our domain) is never fought over.
+ */
+export class ComponentStream {
+  readonly #options: StreamOptions
+  readonly #listener: StreamListener
+  readonly #entity: ComponentEntity
+  #isOnline = false
+  #isStopped = false
+  #isPaused = false
+  #attempt = 0
+  /** The last trouble that was logged, so that a server away for hours costs one line. */
+  #told = ''
+  #watchdog: NodeJS.Timeout | undefined
+
+  constructor(options: StreamOptions, listener: StreamListener) {
+    this.#options = options
+    this.#listener = listener
+    const { host, port, domain, secret, limits } = options
+    const literal = host.includes(':') ? `[${host}]` : host
+    this.#entity = component({ service: `xmpp://${literal}:${port}`, domain, password: secret })
+    this.#configure(limits)
+  }
+
+  get isOnline(): boolean {
+    return this.#isOnline
+  }
+
+  /** Bytes that wait for the socket. */
+  get bufferedBytes(): number {
+    return this.#entity.socket?.writableLength ?? 0
+  }
+
+  start(): void {
+    // A failure is told by the entity's `error` and `disconnect` as well, which is where it is dealt with.
+    this.#entity.reconnect.reconnect().catch(() => undefined)
+  }
+
+  /** Writes to the socket as it stands; the caller answers for the XML. Only while online. */
+  write(text: string): void {
+    this.#entity.socket?.write(text)
+  }
+
+  /** Gives the stream up at once; a new one follows. */
+  abandon(reason: string): void {
+    this.#tell(reason, { reason }, 'component stream abandoned')
+    this.#entity.socket?.destroy()
+  }
+
+  /** Stops reading stanzas. */
+  pause(): void {
+    this.#isPaused = true
+    // A handshake under way has to be read to its end.
+    if (this.#isOnline) this.#entity.socket?.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#entity.socket?.resume()
+  }
+
+  /** Ends the stream for good. What was written before goes out first. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#entity.reconnect.stop()
+    clearTimeout(this.#watchdog)
+    const { socket } = this.#entity
+    if (socket === null || socket.destroyed) return
+    const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
+    socket.resume()
+    socket.end(this.#isOnline ? '</stream:stream>' : '')
+    const impatience = setTimeout(() => socket.destroy(), 1_000)
+    await closed
+    clearTimeout(impatience)
+  }
+
+  #configure(limits: ParserLimits): void {
+    const entity = this.#entity
+    const listener = this.#listener
+    entity.timeout = handshakeTimeoutMs
+    entity.Parser = class extends StanzaParser {
+      constructor() {
+        super(limits)
+      }
+    }
+    entity.Socket = class extends Socket {
+      constructor() {
+        super()
+        // The library decodes each chunk by itself, which breaks characters that lie across two.
+        this.setEncoding('utf8')
+        this.setNoDelay(true)
+        this.setKeepAlive(true, 30_000)
+        this.on('drain', () => listener.onDrain())
+      }
+    }
+    const onElement = entity._onElement.bind(entity)
+    // Stanzas bypass the library's middleware: it would answer IQs by itself.
+    entity._onElement = element =>
+      this.#isOnline && isStanza(element) ? listener.onStanza(element) : onElement(element)
+    entity.on('connecting', () => this.#onConnecting())
+    entity.on('online', () => this.#onOnline())
+    entity.on('error', error => this.#onError(error as Error & { condition?: string }))
+    entity.on('disconnect', () => this.#onDisconnect())
+    // The server ends the stream in order (it is being stopped): the socket follows.
+    entity.on('close', () => entity.socket?.end())
+  }
+
+  #onConnecting(): void {
+    // What the next disconnect waits; the library reads it then.
+    this.#entity.reconnect.delay = this.#nextDelay()
+    clearTimeout(this.#watchdog)
+    this.#watchdog = setTimeout(() => {
+      if (!this.#isOnline) this.abandon('the handshake took too long')
+    }, handshakeTimeoutMs)
+  }
+
+  #nextDelay(): number {
+    const delay = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(this.#attempt++, 10))
+    return delay * (0.5 + (this.#options.random ?? Math.random)() / 2)
+  }
+
+  #onOnline(): void {
+    clearTimeout(this.#watchdog)
+    this.#isOnline = true
+    this.#told = ''
+    this.#attempt = 0
+    this.#entity.reconnect.delay = this.#nextDelay()
+    const { domain, host, port } = this.#options
+    this.#options.log.info({ jid: domain, host, port }, 'component connected')
+    if (this.#isPaused) this.#entity.socket?.pause()
+    this.#listener.onOnline()
+  }
+
+  #onError(error: Error & { condition?: string }): void {
+    const { condition } = error
+    if (condition === 'not-authorized') {
+      this.#entity.reconnect.delay = longestDelayMs
+      this.#tell(condition, {}, 'the XMPP server refuses the component secret (service.password)')
+    } else if (condition === 'conflict') {
+      // Refused while another holds the domain: look again each second. Thrown out by another: give way, ever longer.
+      if (!this.#isOnline) this.#entity.reconnect.delay = firstDelayMs
+      this.#tell(condition, {}, 'another connection has the component’s domain')
+    } else {
+      this.#tell(condition ?? error.message, { reason: condition ?? error.message }, 'component connection failed')
+    }
+    // The library closes politely and waits; after any of these the stream is dead.
+    this.#entity.socket?.destroy()
+  }
+
+  #onDisconnect(): void {
+    clearTimeout(this.#watchdog)
+    if (!this.#isOnline) return
+    this.#isOnline = false
+    if (!this.#isStopped) this.#options.log.warn({ jid: this.#options.domain }, 'component disconnected')
+    this.#listener.onOffline()
+  }
+
+  #tell(kind: string, fields: object, message: string): void {
+    if (this.#told === kind || this.#isStopped) return
+    this.#told = kind
+    const { domain, host, port } = this.#options
+    this.#options.log.warn({ jid: domain, host, port, ...fields }, message)
+  }
+}
+
+const isStanza = ({ name }: Element): boolean => name === 'message' || name === 'presence' || name === 'iq'

@@ -1,0 +1,125 @@
+import { ComponentStream, type StreamLog } from './component-stream.ts'
+import { ConfirmedOutput, type OutputItem } from './confirmed-output.ts'
+import type { Element } from './element.ts'
+
+export interface ComponentOptions {
+  readonly host: string
+  readonly port: number
+  /** The component's JID. */
+  readonly domain: string
+  /** Shared secret of XEP-0114. */
+  readonly secret: string
+  /** Resource of the component's JID that this process speaks as; unique among its processes. */
+  readonly resource: string
+  /** Bytes of one stanza, in and out. Default 262,144. */
+  readonly maxStanzaBytes?: number
+  /** Levels of elements in one stanza. Default 64. */
+  readonly maxDepth?: number
+  readonly log: StreamLog
+  /** Milliseconds, monotonic. Default performance.now. */
+  readonly now?: () => number
+  readonly random?: () => number
+  /** One stanza from the server. One that was too deep or too large comes without children: see `excessOf`. Must not throw. */
+  onStanza(stanza: Element): void
+  onOnline?(): void
+  onOffline?(): void
+  /** A barrier returned after so long. */
+  onBarrier?(latencyMs: number): void
+}
+
+/**
+ * An external component (XEP-0114): one stream to the XMPP server, connected again for as long as it takes, whose output the
+ * server confirms. See {@link ComponentStream} for connecting and {@link ConfirmedOutput} for what confirmation means.
+ */
+export class Component {
+  readonly #stream: ComponentStream
+  readonly #output: ConfirmedOutput
+  /** The JID that our own IQs are from. */
+  readonly jid: string
+
+  constructor(options: ComponentOptions) {
+    this.jid = `${options.domain}/${options.resource}`
+    const maxStanzaBytes = options.maxStanzaBytes ?? 262_144
+    const limits = {
+      maxDepth: options.maxDepth ?? 64,
+      maxStanzaLength: maxStanzaBytes,
+      maxPendingLength: 32 * 1024 * 1024,
+    }
+    this.#output = new ConfirmedOutput({
+      from: this.jid,
+      to: options.domain,
+      write: xml => this.#stream.write(xml),
+      abandon: reason => this.#stream.abandon(reason),
+      now: options.now ?? (() => performance.now()),
+      ...(options.onBarrier === undefined ? {} : { onBarrier: options.onBarrier.bind(options) }),
+    })
+    this.#stream = new ComponentStream(
+      { ...options, limits },
+      {
+        onStanza: stanza => {
+          if (stanza.name === 'iq' && this.#isOwn(stanza) && this.#output.returned(String(stanza.attrs.id))) return
+          options.onStanza(stanza)
+        },
+        onOnline: () => {
+          options.onOnline?.()
+          this.#output.opened()
+        },
+        onOffline: () => {
+          this.#output.lost()
+          options.onOffline?.()
+        },
+        onDrain: () => undefined,
+      },
+    )
+  }
+
+  get isOnline(): boolean {
+    return this.#stream.isOnline
+  }
+
+  /** True while so much output waits that its source should. */
+  get isCongested(): boolean {
+    return this.#output.isCongested
+  }
+
+  /** Items that the server has not confirmed. */
+  get backlog(): number {
+    return this.#output.backlog
+  }
+
+  onRelief(listener: () => void): void {
+    this.#output.onRelief(listener)
+  }
+
+  start(): void {
+    this.#stream.start()
+  }
+
+  /** Queues; leaves with the others of this turn of the event loop, now or when there is a stream. Order is kept. */
+  send(item: OutputItem): void {
+    this.#output.send(item)
+  }
+
+  /** Stops reading, for a consumer that cannot take more. */
+  pause(): void {
+    this.#output.paused(true)
+    this.#stream.pause()
+  }
+
+  resume(): void {
+    this.#output.paused(false)
+    this.#stream.resume()
+  }
+
+  /** Waits until the server has confirmed what was sent, `deadlineMs` at most, then ends the stream. Returns what is unconfirmed. */
+  async stop(deadlineMs = 5_000): Promise<number> {
+    const unconfirmed = this.isOnline ? await this.#output.settled(deadlineMs) : this.backlog
+    await this.#stream.stop()
+    return unconfirmed
+  }
+
+  // The server hands our ping back as it is, or answers it in our name: both prove that it was processed.
+  #isOwn({ attrs }: Element): boolean {
+    return attrs.from === this.jid || attrs.to === this.jid
+  }
+}

@@ -1,0 +1,292 @@
+import { escapeAttribute } from './xml.ts'
+
+/** Something to be written: one or more whole stanzas that stand or fall together. */
+export interface OutputItem {
+  /** Strict XML (see xml.ts), each stanza within the server's limit. */
+  readonly xml: string
+  readonly stanzas: number
+  /** The server has processed it. */
+  onConfirmed?(): void
+  /** The stream died three times with this item unconfirmed, the last time with nothing else: it is not sent again. */
+  onPoison?(): void
+}
+
+export interface OutputOptions {
+  /** Whom the barriers are from: a full JID of the component's domain. */
+  readonly from: string
+  /** Whom they are to: the component. */
+  readonly to: string
+  /** Writes to the live stream. */
+  write(xml: string): void
+  /** Gives the stream up. */
+  abandon(reason: string): void
+  /** Milliseconds, monotonic. */
+  now(): number
+  /** A barrier returned so long after it was written. */
+  onBarrier?(latencyMs: number): void
+}
+
+/** Stanzas between barriers, at most. */
+const barrierStanzas = 200
+/** How long a stanza waits for its barrier. */
+const barrierDelayMs = 5
+/** A barrier that has not returned for so long tells a dead stream. */
+const silenceMs = 15_000
+/** An idle stream is tried as often. */
+const idleMs = 30_000
+/** Written and unconfirmed, at most, in UTF-16 units. */
+const windowLength = 4 * 1024 * 1024
+/** Queued in all, from where on the source should wait. */
+const congestedLength = 8 * 1024 * 1024
+
+interface Entry {
+  readonly item: OutputItem
+  deaths: number
+}
+
+interface Barrier {
+  readonly id: string
+  /** Entries that were written before it, counted since the stream began. */
+  readonly covers: number
+  readonly writtenAt: number
+}
+
+/**
+ * Output whose processing the server confirms. XEP-0114 has no acknowledgements, so an IQ ping to ourselves (XEP-0199)
+ * follows the stanzas: servers process a stream in order, and its return on that stream proves that all before it was
+ * processed. What is unconfirmed when a stream dies is written again on the next one, in order; an item that kills streams
+ * is found by sending the suspects one at a time.
+ *
+ * Everything that is sent in one turn of the event loop leaves in one write.
+ */
+export class ConfirmedOutput {
+  readonly #options: OutputOptions
+  #waiting = new Fifo<Entry>()
+  #unconfirmed = new Fifo<Entry>()
+  #barriers: Barrier[] = []
+  #stream = 0
+  #isOpen = false
+  #isPaused = false
+  #resumedAt = 0
+  /** Entries written, and confirmed, on this stream. */
+  #written = 0
+  #confirmed = 0
+  #unbarriered = 0
+  #unconfirmedLength = 0
+  #waitingLength = 0
+  /** The only item on its way while suspects are tried. */
+  #suspect: Entry | undefined
+  #isFlushQueued = false
+  #barrierTimer: NodeJS.Timeout | undefined
+  #silenceTimer: NodeJS.Timeout | undefined
+  #lastBarrierAt = 0
+  #barrierCount = 0
+  #wasCongested = false
+  #reliefs = new Set<() => void>()
+  #idles = new Set<() => void>()
+
+  constructor(options: OutputOptions) {
+    this.#options = options
+  }
+
+  /** True while so much waits that the source should not produce more. */
+  get isCongested(): boolean {
+    return this.#waitingLength + this.#unconfirmedLength > congestedLength
+  }
+
+  /** Items that are not confirmed yet, written or not. */
+  get backlog(): number {
+    return this.#waiting.size + this.#unconfirmed.size
+  }
+
+  /** Called each time after congestion when half of it is gone. */
+  onRelief(listener: () => void): void {
+    this.#reliefs.add(listener)
+  }
+
+  send(item: OutputItem): void {
+    this.#waiting.push({ item, deaths: 0 })
+    this.#waitingLength += item.xml.length
+    if (this.isCongested) this.#wasCongested = true
+    this.#queueFlush()
+  }
+
+  /** A new stream: what was unconfirmed on the last goes first. */
+  opened(): void {
+    this.#isOpen = true
+    this.#stream++
+    this.#lastBarrierAt = this.#options.now()
+    this.#silenceTimer = setInterval(() => this.#checkSilence(), 1_000)
+    this.#queueFlush()
+  }
+
+  /** The stream is gone. */
+  lost(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    clearTimeout(this.#barrierTimer)
+    clearInterval(this.#silenceTimer)
+    this.#barrierTimer = undefined
+    const suspect = this.#suspect
+    this.#suspect = undefined
+    const again = this.#unconfirmed.drain()
+    for (const entry of again) entry.deaths++
+    this.#waiting.unshift(suspect === undefined ? again : again.filter(entry => entry !== suspect))
+    this.#waitingLength += this.#unconfirmedLength
+    this.#unconfirmedLength = this.#written = this.#confirmed = this.#unbarriered = 0
+    this.#barriers = []
+    if (suspect === undefined) return
+    this.#waitingLength -= suspect.item.xml.length
+    suspect.item.onPoison?.()
+  }
+
+  /** The reader stands still, so no barrier can return: silence proves nothing meanwhile. */
+  paused(isPaused: boolean): void {
+    this.#isPaused = isPaused
+    this.#resumedAt = this.#options.now()
+  }
+
+  /** A stanza with this id came from ourselves; true when it was a barrier. */
+  returned(id: string): boolean {
+    if (!id.startsWith('barrier-')) return false
+    const index = this.#barriers.findIndex(barrier => barrier.id === id)
+    // One of an earlier stream proves nothing about this one.
+    if (index === -1) return true
+    const barrier = this.#barriers[index] as Barrier
+    this.#barriers.splice(0, index + 1)
+    this.#options.onBarrier?.(this.#options.now() - barrier.writtenAt)
+    this.#confirm(barrier.covers)
+    return true
+  }
+
+  /** Fulfils when all is confirmed, or after `deadlineMs`; returns how many items are not. */
+  async settled(deadlineMs: number): Promise<number> {
+    if (this.backlog === 0) return 0
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, deadlineMs)
+      this.#idles.add(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    return this.backlog
+  }
+
+  #confirm(covers: number): void {
+    while (this.#confirmed < covers) {
+      const entry = this.#unconfirmed.shift() as Entry
+      this.#confirmed++
+      this.#unconfirmedLength -= entry.item.xml.length
+      if (entry === this.#suspect) this.#suspect = undefined
+      entry.item.onConfirmed?.()
+    }
+    if (this.#waiting.size > 0) this.#queueFlush()
+    if (this.#wasCongested && this.#waitingLength + this.#unconfirmedLength < congestedLength / 2) {
+      this.#wasCongested = false
+      for (const listener of this.#reliefs) listener()
+    }
+    if (this.backlog > 0) return
+    for (const listener of this.#idles) listener()
+    this.#idles.clear()
+  }
+
+  #queueFlush(): void {
+    if (this.#isFlushQueued || !this.#isOpen) return
+    this.#isFlushQueued = true
+    setImmediate(() => {
+      this.#isFlushQueued = false
+      if (this.#isOpen) this.#flush()
+    })
+  }
+
+  #flush(): void {
+    let block = ''
+    while (this.#waiting.size > 0 && this.#suspect === undefined && this.#unconfirmedLength < windowLength) {
+      const entry = this.#waiting.peek() as Entry
+      const isSuspect = entry.deaths >= 2
+      // A suspect travels alone: all before it must have been confirmed.
+      if (isSuspect && this.#unconfirmed.size > 0) break
+      this.#waiting.shift()
+      this.#waitingLength -= entry.item.xml.length
+      this.#unconfirmedLength += entry.item.xml.length
+      this.#unconfirmed.push(entry)
+      this.#written++
+      this.#unbarriered += entry.item.stanzas
+      block += entry.item.xml
+      if (isSuspect) this.#suspect = entry
+      if (isSuspect || this.#unbarriered >= barrierStanzas) block += this.#barrier()
+    }
+    // Nothing may follow a suspect, so its predecessors' barrier cannot wait either.
+    if (this.#unbarriered > 0 && this.#waiting.size > 0) block += this.#barrier()
+    if (block !== '') this.#options.write(block)
+    if (this.#unbarriered > 0) this.#barrierTimer ??= setTimeout(() => this.#writeBarrier(), barrierDelayMs)
+  }
+
+  #writeBarrier(): void {
+    this.#barrierTimer = undefined
+    if (this.#isOpen && this.#unbarriered > 0) this.#options.write(this.#barrier())
+  }
+
+  #barrier(): string {
+    clearTimeout(this.#barrierTimer)
+    this.#barrierTimer = undefined
+    this.#unbarriered = 0
+    const id = `barrier-${this.#stream}-${++this.#barrierCount}`
+    const writtenAt = this.#options.now()
+    this.#lastBarrierAt = writtenAt
+    this.#barriers.push({ id, covers: this.#written, writtenAt })
+    const { from, to } = this.#options
+    return `<iq type="get" id="${id}" from="${escapeAttribute(from)}" to="${escapeAttribute(to)}"><ping xmlns="urn:xmpp:ping"/></iq>`
+  }
+
+  #checkSilence(): void {
+    if (this.#isPaused) return
+    const now = this.#options.now()
+    const oldest = this.#barriers[0]
+    if (oldest === undefined) {
+      if (now - this.#lastBarrierAt > idleMs) this.#options.write(this.#barrier())
+    } else if (now - Math.max(oldest.writtenAt, this.#resumedAt) > silenceMs) {
+      this.#options.abandon('the XMPP server does not answer')
+    }
+  }
+}
+
+/** A queue whose removal at the front is cheap. */
+class Fifo<T> {
+  #items: T[] = []
+  #head = 0
+
+  get size(): number {
+    return this.#items.length - this.#head
+  }
+
+  push(item: T): void {
+    this.#items.push(item)
+  }
+
+  peek(): T | undefined {
+    return this.#items[this.#head]
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head]
+    this.#items[this.#head++] = undefined as T
+    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
+    return item
+  }
+
+  unshift(items: readonly T[]): void {
+    this.#items = [...items, ...this.#items.slice(this.#head)]
+    this.#head = 0
+  }
+
+  drain(): T[] {
+    const items = this.#items.slice(this.#head)
+    this.#items = []
+    this.#head = 0
+    return items
+  }
+}
