@@ -116,7 +116,7 @@ export const refusedValues: readonly { readonly option: string; readonly value: 
 
 /** The entry for `section.key`, or the one for its whole section. */
 export function findKnownLater(option: string): KnownLater | undefined {
-  const section = `${option.slice(0, option.indexOf('.'))}.*`
+  const section = `${option.split('.', 1)[0]}.*`
   return knownLater.find(known => known.option === option) ?? knownLater.find(known => known.option === section)
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { host, port } from './address.ts'
+import { port } from './address.ts'
 import { secret } from './secret.ts'
 
 /** `[database]`: where the router keeps accounts, contacts and settings. */
@@ -12,7 +12,11 @@ export const database = z.object({
     .string()
     .default('/var/lib/spectrum2/$jid/database.sql')
     .describe('File of the SQLite database, or name of the PostgreSQL database.'),
-  server: host().default('localhost').describe('Host of the PostgreSQL server.'),
+  server: z
+    .string()
+    .min(1)
+    .default('localhost')
+    .describe('Host of the PostgreSQL server, or the folder of its socket.'),
   port: port().default(0).describe('Port of the PostgreSQL server; 0: 5432.'),
   user: z.string().default('').describe('User of the PostgreSQL database.'),
   password: secret(z.string().default('').describe('Password of the PostgreSQL user.')),

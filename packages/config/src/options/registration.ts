@@ -26,12 +26,12 @@ export const registration = z.object({
     .string()
     .default('')
     .refine(isPattern, 'must be a regular expression')
-    .describe('Regular expression that the whole network name must match; empty: every name.'),
+    .describe('Regular expression (as JavaScript has them) that the whole network name must match; empty: every name.'),
 })
 
 function isPattern(source: string): boolean {
   try {
-    new RegExp(`^(?:${source})$`, 'u')
+    new RegExp(`^(?:${source})$`)
     return true
   } catch {
     return false
