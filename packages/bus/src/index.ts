@@ -1,0 +1,47 @@
+export {
+  type Bus,
+  type BusOptions,
+  type Count,
+  connectBus,
+  type Limits,
+  type ServiceName,
+  type Timings,
+} from './bus.ts'
+export {
+  type Delivery,
+  ItemTooLargeError,
+  type LaneConsumer,
+  LaneFullError,
+  type LaneHandler,
+  type LanePublisher,
+} from './lanes.ts'
+export type { Owner, Owners, Ownership, ProcessInfo } from './ownership.ts'
+export { type Permissions, permissionsOf } from './permissions.ts'
+export type { CallContext, CallOptions, Client, Handlers, ServiceDefinition } from './requests.ts'
+export { createSealingKeys, openSealed, type SealedBox, type SealingKeys, sealTo } from './sealing.ts'
+export { createNkeys, type NatsServerOptions, natsServerConfig } from './server-config.ts'
+export {
+  backendKey,
+  backendResource,
+  commandLane,
+  componentResource,
+  eventLane,
+  instanceKey,
+  instancePrefix,
+  instanceTopic,
+  type Lane,
+  leaderResource,
+  manifestKey,
+  numberOfKey,
+  partitionOf,
+  partitionResource,
+  placementKey,
+  processTopic,
+  publicKeyKey,
+  snapshotKey,
+  snapshotPrefix,
+  type TableName,
+  type Topic,
+  userOfKey,
+} from './subjects.ts'
+export { ConflictError, type Entry, jsonValue, protoValue, type Table, type ValueCodec } from './table.ts'

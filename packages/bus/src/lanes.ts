@@ -1,0 +1,76 @@
+import { NetworkError } from '@spectrum/network'
+import type { ServiceName } from './options.ts'
+
+/** Publishes to one lane from one process. Items leave in the order in which they were published. */
+export interface LanePublisher<T> {
+  /**
+   * Queues the item; it leaves with the others of this turn of the event loop, one batch in flight. Never throws for a
+   * lost connection.
+   *
+   * @throws LaneFullError above the hard bound of 8 MiB queued
+   * @throws ItemTooLargeError when the item alone does not fit into one message of the server
+   */
+  publish(item: T): void
+  /** Fulfils once all that was published so far is durable (PubAck). */
+  durable(): Promise<void>
+  /** Queued and unacknowledged now. */
+  readonly backlog: { items: number; bytes: number }
+  /** True above the high-water mark (256 KiB): the caller should pause reading its source. */
+  readonly isCongested: boolean
+  /** Called each time the backlog falls below half of the mark after congestion. */
+  onRelief(listener: () => void): Disposable
+}
+
+/** What a consumer does with the items of a lane. */
+export interface LaneHandler<T> {
+  /**
+   * Items in order per user. Call `delivery.finish()` when done with it, any time later, also out of order between
+   * users. Must not throw: an item whose handler throws goes to the dead stream.
+   */
+  onItem(delivery: Delivery<T>): void
+  /** After the last onItem of one batch, for combining writes. */
+  onBatchEnd?(): void
+  /** The lane is lost: a higher epoch exists, or the ownership ended. No more items come; finish() is ignored from now on. */
+  onLost(reason: string): void
+}
+
+/** One item of a lane. */
+export interface Delivery<T> {
+  readonly item: T
+  /** Stream sequence × 1024 + ordinal in the batch: grows along the lane, stable over redeliveries. */
+  readonly position: number
+  /** The service that published it, vouched for by the server's permissions. */
+  readonly from: ServiceName
+  finish(): void
+}
+
+/** Reads one lane as its owner. */
+export interface LaneConsumer {
+  /** Stops reading (deletes the reader); resume continues at the position. */
+  pause(): void
+  resume(): void
+  /** Unfinished items now. */
+  readonly unfinished: number
+  /** False when the owner must hold back: its lease ran out, or its cursor was not written for 1 s and 200 items were finished since. */
+  readonly mayAct: boolean
+  /** Commits until all that was delivered is finished and recorded, then stops reading. Ownership stays. Rejects after the deadline. */
+  drain(deadlineMs: number): Promise<void>
+  /** Commits now and waits until it is written. */
+  committed(): Promise<void>
+}
+
+/** More than the hard bound is queued for a lane: the sender is told `rate-limited`. */
+export class LaneFullError extends NetworkError {
+  override name = 'LaneFullError'
+  constructor(lane: string) {
+    super('rate-limited', 'Too much is waiting to be sent; try again later.', { cause: `lane ${lane} is full` })
+  }
+}
+
+/** An item that no message of the server can carry. */
+export class ItemTooLargeError extends NetworkError {
+  override name = 'ItemTooLargeError'
+  constructor(bytes: number, maxBytes: number) {
+    super('too-large', `This is too large to be carried: ${bytes} of at most ${maxBytes} bytes.`)
+  }
+}

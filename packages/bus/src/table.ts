@@ -1,0 +1,53 @@
+/** One record of a table. */
+export interface Entry<T> {
+  readonly key: string
+  readonly value: T
+  readonly revision: number
+}
+
+/** How a value becomes bytes. JSON by default; a generated protobuf type with {@link protoValue}. */
+export interface ValueCodec<T> {
+  encode(value: T): Uint8Array
+  decode(bytes: Uint8Array): T
+}
+
+/** Records with compare-and-set. Calls reject with `unavailable` NetworkErrors while the server does not answer (2 s). */
+export interface Table<T> {
+  get(key: string): Promise<Entry<T> | undefined>
+  /** The revision. @throws ConflictError when it exists */
+  create(key: string, value: T): Promise<number>
+  /** The revision. @throws ConflictError when `revision` is not the current one */
+  update(key: string, value: T, revision: number): Promise<number>
+  put(key: string, value: T): Promise<number>
+  /** @throws ConflictError when `revision` is given and not the current one */
+  delete(key: string, revision?: number): Promise<void>
+  /** The present records whose key starts with the prefix, which is whole tokens with a final dot; all by default. */
+  list(prefix?: string): AsyncIterable<Entry<T>>
+  /** First the present ones (before it fulfils), then changes; undefined is a deletion. Survives reconnects. */
+  watch(prefix: string, listener: (key: string, entry: Entry<T> | undefined) => void): Promise<Disposable>
+}
+
+/** Somebody else wrote the record first. */
+export class ConflictError extends Error {
+  override name = 'ConflictError'
+  readonly key: string
+  constructor(key: string) {
+    super(`the record ${key} was changed by somebody else`)
+    this.key = key
+  }
+}
+
+export function jsonValue<T>(): ValueCodec<T> {
+  return {
+    encode: value => Buffer.from(JSON.stringify(value)),
+    decode: bytes => JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as T,
+  }
+}
+
+/** A value codec from a generated protobuf type, such as `protoValue(Placement)`. */
+export function protoValue<T>(type: {
+  encode(message: T): { finish(): Uint8Array }
+  decode(input: Uint8Array): T
+}): ValueCodec<T> {
+  return { encode: value => type.encode(value).finish(), decode: bytes => type.decode(bytes) }
+}
