@@ -1,12 +1,4 @@
-export {
-  type Bus,
-  type BusOptions,
-  type Count,
-  connectBus,
-  type Limits,
-  type ServiceName,
-  type Timings,
-} from './bus.ts'
+export { type Bus, connectBus } from './bus.ts'
 export {
   type Delivery,
   ItemTooLargeError,
@@ -15,6 +7,7 @@ export {
   type LaneHandler,
   type LanePublisher,
 } from './lanes.ts'
+export type { BusOptions, Count, Limits, ServiceName, Timings } from './options.ts'
 export type { Owner, Owners, Ownership, ProcessInfo } from './ownership.ts'
 export { type Permissions, permissionsOf } from './permissions.ts'
 export type { CallContext, CallOptions, Client, Handlers, ServiceDefinition } from './requests.ts'
