@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isRoot } from './environment.ts'
 import { IrcServer, type IrcServerOptions } from './irc-server.ts'
 import { freePort, isListening } from './ports.ts'
-import { expand, findProgram, type ProgramSpec } from './programs.ts'
+import { expand, findProgram, type Program, type ProgramSpec } from './programs.ts'
 import { startChild } from './server.ts'
 import { TemporaryFolder } from './temporary.ts'
 
@@ -14,6 +14,11 @@ const spec: ProgramSpec = {
   versionArgs: isRoot ? ['--runasroot', '--version'] : ['--version'],
   recognise: output => /InspIRCd-[34]\./.test(output),
   what: 'InspIRCd 3 (Debian package inspircd)',
+}
+
+/** InspIRCd as it is found on this machine, or fetched. */
+export function findInspircd(): Promise<Program> {
+  return findProgram(spec)
 }
 
 /** Modules for the IRCv3 extensions that it has, and what tests need. */
@@ -40,7 +45,7 @@ const modules = [
  * throttle and no flood limits.
  */
 export async function startInspircd(options: IrcServerOptions = {}): Promise<IrcServer> {
-  const program = await findProgram(spec)
+  const program = await findInspircd()
   const folder = await TemporaryFolder.create('inspircd')
   const port = options.port ?? (await freePort())
   const config = join(folder.path, 'inspircd.conf')

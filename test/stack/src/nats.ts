@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from './ports.ts'
-import { findProgram, type ProgramSpec } from './programs.ts'
+import { findProgram, type Program, type ProgramSpec } from './programs.ts'
 import { Server, startChild } from './server.ts'
 import { TemporaryFolder } from './temporary.ts'
 import { waitUntil } from './wait-until.ts'
@@ -15,6 +15,11 @@ const spec: ProgramSpec = {
     return Number(major) > 2 || (Number(major) === 2 && Number(minor) >= 9)
   },
   what: 'nats-server 2.9 or newer (Debian package nats-server)',
+}
+
+/** nats-server as it is found on this machine, or fetched. */
+export function findNats(): Promise<Program> {
+  return findProgram(spec)
 }
 
 /** How a nats-server is to run. */
@@ -57,7 +62,7 @@ export class NatsServer extends Server {
 
 /** Starts a nats-server with JetStream on loopback. Clients are served from when this returns. */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
-  const program = await findProgram(spec)
+  const program = await findNats()
   const folder = await TemporaryFolder.create('nats')
   const port = options.port ?? (await freePort())
   const monitorPort = await freePort()

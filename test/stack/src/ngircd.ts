@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { isRoot } from './environment.ts'
 import { IrcServer, type IrcServerOptions } from './irc-server.ts'
 import { freePort, isListening } from './ports.ts'
-import { findProgram, type ProgramSpec } from './programs.ts'
+import { findProgram, type Program, type ProgramSpec } from './programs.ts'
 import { startChild } from './server.ts'
 import { TemporaryFolder } from './temporary.ts'
 
@@ -15,9 +15,14 @@ const spec: ProgramSpec = {
   what: 'ngIRCd 25 or newer (Debian package ngircd)',
 }
 
+/** ngIRCd as it is found on this machine, or fetched. */
+export function findNgircd(): Promise<Program> {
+  return findProgram(spec)
+}
+
 /** Starts an ngIRCd on loopback: lets clients in at once, speaks plain RFC 2812 with few extensions. No flood limits. */
 export async function startNgircd(options: IrcServerOptions = {}): Promise<IrcServer> {
-  const program = await findProgram(spec)
+  const program = await findNgircd()
   const folder = await TemporaryFolder.create('ngircd')
   const port = options.port ?? (await freePort())
   const config = join(folder.path, 'ngircd.conf')

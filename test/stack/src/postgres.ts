@@ -20,6 +20,11 @@ const spec: ProgramSpec = {
   what: 'PostgreSQL 15 (Debian package postgresql)',
 }
 
+/** PostgreSQL as it is found on this machine, or fetched. */
+export function findPostgres(): Promise<Program> {
+  return findProgram(spec)
+}
+
 /** The unprivileged user under which it runs when we are root: it refuses uid 0. */
 const nobody = { uid: 65534, gid: 65534 }
 
@@ -59,7 +64,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   const user = isRoot ? nobody : undefined
   const folder = await TemporaryFolder.create('postgres', user)
   try {
-    const program = await reachable(await findProgram(spec), folder.path)
+    const program = await reachable(await findPostgres(), folder.path)
     const bin = dirname(program.command)
     const port = await freePort()
     const data = join(folder.path, 'data')

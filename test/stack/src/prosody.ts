@@ -90,7 +90,9 @@ export async function startProsody(options: ProsodyOptions = {}): Promise<Prosod
   return new ProsodyServer({ domain, clientPort, componentPort }, child, folder.path, folder)
 }
 
-interface ProsodyProgram {
+/** Prosody as it was found, and how to run it. */
+export interface ProsodyProgram {
+  version: string
   interpreter: string
   env: Record<string, string>
   /** Prosody's start script, changed to keep its configuration and data in a folder of ours. */
@@ -100,7 +102,7 @@ interface ProsodyProgram {
 let found: Promise<ProsodyProgram> | undefined
 
 /** Prosody 0.12 or newer from the search path, else from Debian packages. It is a script, so it is told by its version file. */
-function findProsody(): Promise<ProsodyProgram> {
+export function findProsody(): Promise<ProsodyProgram> {
   found ??= (async () => {
     const installed = onPath('prosody')
     const program = installed === undefined ? undefined : await prosodyAt('/', installed)
@@ -147,7 +149,7 @@ async function prosodyAt(root: string, script: string): Promise<ProsodyProgram |
         script.replace(new RegExp(`^CFG_${key}\\s*=.*$`, 'm'), `CFG_${key}=${JSON.stringify(value)};`),
       text.replace(/^#!.*\n/, ''),
     )
-  return { interpreter, env: root === '/' ? {} : await luaEnvironment(root, name), launcher }
+  return { version: version.trim(), interpreter, env: root === '/' ? {} : await luaEnvironment(root, name), launcher }
 }
 
 /** Where Lua finds modules and libraries of what was unpacked; `;;` stands for its own places. */

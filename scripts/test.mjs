@@ -1,0 +1,167 @@
+// npm test: set-up, check, unit tests, tests with real servers, scenarios. The last line is the sum of all.
+import { spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { node, PrepareError, prepare, root, run } from './prepare.mjs'
+
+const totals = { passed: 0, failed: 0 }
+const started = performance.now()
+const running = new Set()
+const temporary = mkdtempSync(join(tmpdir(), 'spectrum-test-'))
+// Servers that refuse to be root run as somebody else, who must get to their folders below.
+chmodSync(temporary, 0o755)
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => {
+    for (const child of running) child.kill('SIGKILL')
+    rmSync(temporary, { recursive: true, force: true })
+    process.kill(process.pid, 'SIGKILL')
+  })
+
+const onlySections = process.argv.slice(2)
+
+try {
+  await section('set-up', () => prepare(line => console.log(line)))
+  await section('check', check)
+  await section('unit tests', () =>
+    testFiles(filesBelow(['packages', 'networks', 'services', 'test'], 'src', isUnit), 60),
+  )
+  await section('servers', findServers)
+  await section('tests with servers', () =>
+    testFiles(filesBelow(['packages', 'networks', 'services', 'test'], 'test', isUnit), 300),
+  )
+  await section('scenarios', scenarios)
+} catch (error) {
+  console.error(error instanceof PrepareError ? error.message : error)
+  totals.failed++
+} finally {
+  rmSync(temporary, { recursive: true, force: true })
+}
+
+console.log(`\nall in ${seconds(started)}`)
+process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1
+console.log(`${totals.passed} passed, ${totals.failed} failed`)
+
+/** Runs one part and prints its name and time. Arguments on the command line choose parts by name; set-up is always done. */
+async function section(name, work) {
+  if (onlySections.length > 0 && name !== 'set-up' && !onlySections.includes(name)) return
+  const begin = performance.now()
+  console.log(`\n── ${name}`)
+  await work()
+  console.log(`── ${name}: ${seconds(begin)}`)
+}
+
+async function check() {
+  const isPresent = existsSync(join(root, 'scripts/check.mjs'))
+  const steps = isPresent
+    ? [[node, 'scripts/check.mjs']]
+    : [
+        [join(root, 'node_modules/.bin/tsc'), '-b'],
+        [join(root, 'node_modules/.bin/biome'), 'check', '.'],
+      ]
+  for (const [command, ...args] of steps)
+    if ((await run(command, args)) !== 0) {
+      console.log(`✖ ${args.join(' ')}`)
+      totals.failed++
+    }
+}
+
+/** Finds or fetches every server first, so that no test's deadline has to wait for a download. */
+async function findServers() {
+  if ((await run(node, ['test/stack/src/find-servers.ts'])) === 0) return
+  console.log('✖ a server is missing')
+  totals.failed++
+}
+
+/** Every scenario file runs twice: one process of each service on SQLite, two of each on PostgreSQL. */
+async function scenarios() {
+  const files = filesBelow(['test/scenarios'], '', () => true)
+  const jobs = files.flatMap(file => ['single', 'pair'].map(topology => ({ file, topology })))
+  await inParallel(jobs, ({ file, topology }) => testFile(file, 420, topology))
+}
+
+async function testFiles(files, timeoutSeconds) {
+  await inParallel(files, file => testFile(file, timeoutSeconds))
+}
+
+/** Two at a time on two cores: the tests share them with the servers they start. */
+async function inParallel(items, work) {
+  const queue = [...items]
+  const workers = Math.min(4, Math.max(2, availableParallelism()))
+  await Promise.all(
+    Array.from({ length: workers }, async () => {
+      for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item)
+    }),
+  )
+}
+
+/** Runs one file in a process of its own and adds up its tests. A file that crashes, hangs or has no test is a failure. */
+async function testFile(file, timeoutSeconds, topology) {
+  const begin = performance.now()
+  const results = join(temporary, `${file.replaceAll('/', '-')}.${topology ?? 'results'}`)
+  const reporters = ['spec', './scripts/test-results.mjs'].map(name => `--test-reporter=${name}`)
+  const destinations = ['stdout', results].map(name => `--test-reporter-destination=${name}`)
+  const { exit, output } = await collect([...reporters, ...destinations, file], timeoutSeconds, topology)
+  const outcomes = existsSync(results)
+    ? readFileSync(results, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map(line => JSON.parse(line))
+    : []
+  const count = outcome => outcomes.filter(test => test.outcome === outcome).length
+  const [passed, skipped] = [count('pass'), count('skipped')]
+  let failed = count('fail') + (process.env.CI === 'true' ? skipped : 0)
+  if (failed === 0 && (exit !== 0 || outcomes.length === 0)) failed++
+  totals.passed += passed
+  totals.failed += failed
+  const notes = [`${passed} passed`]
+  if (failed > 0) notes.push(`${failed} failed`)
+  if (skipped > 0) notes.push(`${skipped} skipped`)
+  console.log(
+    `${failed > 0 ? '✖' : '✔'} ${file}${topology ? ` (${topology})` : ''}: ${notes.join(', ')} in ${seconds(begin)}`,
+  )
+  if (failed > 0) console.log(`${output}\n(${exit === 0 ? 'ended in order' : `ended with ${exit}`})`)
+}
+
+function collect(args, timeoutSeconds, topology) {
+  return new Promise(done => {
+    const env = { ...process.env, TMPDIR: temporary, ...(topology ? { SPECTRUM_TOPOLOGY: topology } : {}) }
+    const child = spawn(node, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    running.add(child)
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', chunk => {
+        output = (output + chunk).slice(-200_000)
+      })
+    let reason
+    const timer = setTimeout(() => {
+      reason = `a timeout of ${timeoutSeconds} s`
+      child.kill('SIGKILL')
+    }, timeoutSeconds * 1000)
+    child.once('error', error => {
+      reason = error.message
+    })
+    child.once('close', (code, signal) => {
+      clearTimeout(timer)
+      running.delete(child)
+      done({ exit: reason ?? code ?? signal, output })
+    })
+  })
+}
+
+/** All `*.test.ts` in the `inner` folder of each workspace below these folders; scenarios have a section of their own. */
+function filesBelow(folders, inner, accept) {
+  return folders.flatMap(folder => {
+    const all = readdirSync(join(root, folder), { recursive: true }).map(name => `${folder}/${name}`)
+    return all.filter(path => path.endsWith('.test.ts') && !path.includes('node_modules') && accept(path, inner)).sort()
+  })
+}
+
+function isUnit(path, inner) {
+  return path.split('/')[2] === inner && !path.startsWith('test/scenarios/')
+}
+
+function seconds(since) {
+  return `${((performance.now() - since) / 1000).toFixed(1)} s`
+}
