@@ -11,8 +11,13 @@ import { StoreRefusedError } from './store-error.ts'
 export async function lockSqlite(file: string): Promise<Disposable> {
   const client = createClient({ url: `file:${resolve(file)}.lock` })
   try {
-    await client.execute('PRAGMA busy_timeout = 0')
-    await client.executeMultiple('BEGIN EXCLUSIVE; CREATE TABLE IF NOT EXISTS "held" ("by" TEXT);')
+    const held = await client.transaction('write')
+    return {
+      [Symbol.dispose]() {
+        held.close()
+        client.close()
+      },
+    }
   } catch (error) {
     client.close()
     if (error instanceof LibsqlError && error.code.startsWith('SQLITE_BUSY')) {
@@ -20,5 +25,4 @@ export async function lockSqlite(file: string): Promise<Disposable> {
     }
     throw error
   }
-  return { [Symbol.dispose]: () => client.close() }
 }

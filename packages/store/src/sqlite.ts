@@ -8,7 +8,7 @@ import type { PrismaClient as CommonClient } from './gen/postgresql/client.ts'
 import { migrateSqlite } from './migrate-sqlite.ts'
 import { lockSqlite } from './sqlite-lock.ts'
 
-/** All stores in memory of one process are one database; it goes with the last of them. */
+/** All stores in memory of one process are one database; it goes with the process. */
 const memory = 'file::memory:?cache=shared'
 
 /**
