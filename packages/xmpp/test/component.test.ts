@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { type ProsodyServer, startProsody, waitUntil, XmppClient } from '@spectrum/stack'
+import { Component, type ComponentOptions, type Element, messageXml, textOf } from '../src/index.ts'
+
+const domain = 'localhost'
+const gateway = { jid: 'gw.localhost', secret: 'open sesame' }
+
+describe('a component of a real Prosody', () => {
+  let prosody: ProsodyServer
+  before(async () => {
+    prosody = await startProsody({ domain, component: gateway, users: [{ name: 'romeo', password: 'montague' }] })
+  })
+  after(() => prosody[Symbol.asyncDispose]())
+
+  const connect = (change: Partial<ComponentOptions> = {}) => {
+    const stanzas: Element[] = []
+    const lines: string[] = []
+    const component = new Component({
+      host: '127.0.0.1',
+      port: prosody.componentPort,
+      domain: gateway.jid,
+      secret: gateway.secret,
+      resource: 'frontend-1',
+      log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
+      onStanza: stanza => stanzas.push(stanza),
+      ...change,
+    })
+    component.start()
+    return { component, stanzas, lines }
+  }
+  const login = () =>
+    XmppClient.connect({ port: prosody.clientPort, domain, name: 'romeo', password: 'montague', resource: 'orchard' })
+
+  test('stanzas go both ways, and each write is confirmed in order', async () => {
+    await using romeo = await login()
+    const { component, stanzas } = connect()
+    romeo.sends('<message to="juliet@gw.localhost" type="chat"><body>é&amp;😀</body></message>')
+    await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
+    romeo.sends('<message to="juliet@gw.localhost" type="chat"><body>é&amp;😀</body></message>')
+    await waitUntil(() => stanzas.length > 0, { deadlineMs: 10_000 })
+    assert.equal(textOf(stanzas.at(-1) as Element, 'body'), 'é&😀')
+
+    const confirmed: number[] = []
+    for (let n = 0; n < 1_000; n++) {
+      const xml = messageXml({ from: 'juliet@gw.localhost', to: romeo.jid, type: 'chat' }, `<body>${n}</body>`)
+      component.send({ xml, stanzas: 1, onConfirmed: () => confirmed.push(n) })
+    }
+    await waitUntil(() => confirmed.length === 1_000, { deadlineMs: 20_000, describe: () => `${confirmed.length}` })
+    assert.deepEqual(confirmed, [...confirmed.keys()])
+    await romeo.receives('<message><body>999</body></message>')
+    assert.equal(await component.stop(), 0)
+  })
+
+  test('a wrong secret is told and tried again, and stopping does not wait for it', async () => {
+    const { component, lines } = connect({ secret: 'wrong' })
+    await waitUntil(() => lines.some(line => line.includes('refuses the component secret')), { deadlineMs: 10_000 })
+    await component.stop()
+  })
+
+  test('what was unconfirmed when the server died arrives after its return, in order', async () => {
+    const { component } = connect()
+    await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
+    await prosody.kill()
+    const confirmed: number[] = []
+    for (let n = 0; n < 500; n++) {
+      const xml = messageXml({ from: 'juliet@gw.localhost', to: 'romeo@localhost', type: 'chat' }, `<body>${n}</body>`)
+      component.send({ xml, stanzas: 1, onConfirmed: () => confirmed.push(n) })
+    }
+    await prosody.restart()
+    await waitUntil(() => confirmed.length === 500, { deadlineMs: 30_000, describe: () => `${confirmed.length}` })
+    assert.deepEqual(confirmed, [...confirmed.keys()])
+    await component.stop()
+  })
+
+  test('an item that the server closes the stream for is found and given up, the others arrive', async () => {
+    await using romeo = await login()
+    const { component } = connect({ random: () => 0 })
+    await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
+    const outcome: string[] = []
+    const send = (name: string, xml: string) =>
+      component.send({
+        xml,
+        stanzas: 1,
+        onConfirmed: () => outcome.push(name),
+        onPoison: () => outcome.push(`${name} is poison`),
+      })
+    const good = (body: string) => messageXml({ from: 'juliet@gw.localhost', to: romeo.jid }, `<body>${body}</body>`)
+    send('first', good('first'))
+    send('second', '<message to="romeo@localhost"><body>\u0003</body></message>')
+    send('third', good('third'))
+    await waitUntil(() => outcome.length === 3, { deadlineMs: 60_000, describe: () => outcome.join() })
+    assert.deepEqual(outcome.sort(), ['first', 'second is poison', 'third'])
+    await romeo.receives('<message><body>third</body></message>')
+    await component.stop()
+  })
+})
