@@ -16,7 +16,8 @@ const outsideOnly = 'is not acted on yet: it concerns backends that run as progr
 const libpurpleOnly = 'is not acted on: it concerns libpurple, which no built-in network uses'
 const serverModeOnly = 'belongs to server mode, which is not available yet; remove it to run as a gateway'
 const webOnly = 'is not acted on yet: received files are not kept on a web server'
-const processOnly = 'is not acted on: the process keeps the user it was started as and writes no such file'
+const noUserSwitch = 'is not acted on: the process keeps the user it was started as'
+const noSuchFile = 'is not acted on: no such file or folder is made'
 
 const off = ['0']
 const on = ['1']
@@ -35,11 +36,11 @@ export const knownLater: readonly KnownLater[] = [
   refuse('service.frontend', ['', 'xmpp'], 'asks for another frontend than XMPP, which is not available yet'),
   refuse('service.vip_only', off, 'would let only some users in, which is not available yet'),
   warn('service.vip_message', empty, notYet),
-  warn('service.user', empty, processOnly),
-  warn('service.group', empty, processOnly),
-  warn('service.pidfile', ['', '/var/run/spectrum2/$jid.pid'], processOnly),
-  warn('service.portfile', ['', '/var/run/spectrum2/$jid.port'], processOnly),
-  warn('service.working_dir', ['', '/var/lib/spectrum2/$jid'], processOnly),
+  warn('service.user', empty, noUserSwitch),
+  warn('service.group', empty, noUserSwitch),
+  warn('service.pidfile', ['', '/var/run/spectrum2/$jid.pid'], noSuchFile),
+  warn('service.portfile', ['', '/var/run/spectrum2/$jid.port'], noSuchFile),
+  warn('service.working_dir', ['', '/var/lib/spectrum2/$jid'], noSuchFile),
   warn('service.backend_host', ['', '127.0.0.1', 'localhost'], outsideOnly),
   warn('service.backend_port', ['', '0'], outsideOnly),
   warn('service.backend_id', empty, outsideOnly),
@@ -83,6 +84,7 @@ export const knownLater: readonly KnownLater[] = [
   warn('registration.notify_jid', empty, notYet, { isList: true }),
   warn('registration.needRegistration', [], notYet),
   warn('registration.needPassword', [], notYet),
+  warn('registration.extraField', [], notYet, { isList: true }),
   warn('gateway_responder.prompt', ['', 'Contact ID'], notYet),
   warn('gateway_responder.label', ['', 'Enter legacy network contact ID.'], notYet),
   warn(

@@ -86,6 +86,7 @@ export async function runService(definition: ServiceDefinition): Promise<void> {
           'spectrum.jid': config.service.jid,
         },
         onSpans: (result, count) => metrics.spans.inc({ result }, count),
+        onFailure: error => log.warn({ err: error }, 'spans could not be sent'),
       })
     }
     running = await definition.start({ config, log, registry, stopping: stopping.signal })

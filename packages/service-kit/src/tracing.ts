@@ -9,6 +9,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { ExportResultCode } from '@opentelemetry/core'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import {
@@ -48,9 +49,14 @@ export interface TracingOptions {
    * missing between them was dropped because too many waited.
    */
   readonly onSpans?: (result: 'ended' | 'sent' | 'failed', count: number) => void
+  /** Told why spans could not be sent, at most once for each batch. */
+  readonly onFailure?: (error: unknown) => void
 }
 
-/** Tracing that is switched on; disposing sends what is left and switches it off. */
+/** How long the collector may take for a batch, retries included: also the most that switching tracing off can last. */
+const exportTimeoutMs = 3_000
+
+/** Tracing that is switched on; disposing sends what is left, if the collector takes it, and switches it off. */
 export interface Tracing extends AsyncDisposable {
   /** Sends what has ended so far. */
   flush(): Promise<void>
@@ -78,13 +84,15 @@ export function currentTraceparent(): string | undefined {
 }
 
 /** Switches tracing on in this process. Only one at a time: throws when it is on already. */
-export function startTracing({ endpoint, sampleRatio = 1, resource, onSpans = () => {} }: TracingOptions): Tracing {
+export function startTracing(options: TracingOptions): Tracing {
   if (tracer !== undefined) throw new Error('tracing is on already')
-  const exporter = countExports(new OTLPTraceExporter({ url: tracesUrl(endpoint) }), onSpans)
+  const { endpoint, sampleRatio = 1, resource } = options
+  const exporter = new OTLPTraceExporter({ url: tracesUrl(endpoint), timeoutMillis: exportTimeoutMs })
+  const batches = new BatchSpanProcessor(reported(exporter, options), { exportTimeoutMillis: exportTimeoutMs })
   const provider = new BasicTracerProvider({
     resource: resourceFromAttributes(resource),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampleRatio) }),
-    spanProcessors: [countEnds(onSpans), new BatchSpanProcessor(exporter)],
+    spanProcessors: [countEnds(options), batches],
   })
   const manager = new AsyncLocalStorageContextManager().enable()
   context.setGlobalContextManager(manager)
@@ -120,23 +128,26 @@ function recorded(span: Span, under: Context): SpanHandle {
   }
 }
 
-function countEnds(onSpans: NonNullable<TracingOptions['onSpans']>): SpanProcessor {
+function countEnds({ onSpans }: TracingOptions): SpanProcessor {
   return {
     onStart() {},
     onEnd: span => {
-      if (span.spanContext().traceFlags & TraceFlags.SAMPLED) onSpans('ended', 1)
+      if (span.spanContext().traceFlags & TraceFlags.SAMPLED) onSpans?.('ended', 1)
     },
     forceFlush: async () => {},
     shutdown: async () => {},
   }
 }
 
-function countExports(exporter: SpanExporter, onSpans: NonNullable<TracingOptions['onSpans']>): SpanExporter {
+/** Tells of every batch what became of it, and the processor that all is well: it could only throw the failure elsewhere. */
+function reported(exporter: SpanExporter, { onSpans, onFailure }: TracingOptions): SpanExporter {
   return {
     export: (spans, done) =>
-      exporter.export(spans, result => {
-        onSpans(result.code === 0 ? 'sent' : 'failed', spans.length)
-        done(result)
+      exporter.export(spans, ({ code, error }) => {
+        const isSent = code === ExportResultCode.SUCCESS
+        onSpans?.(isSent ? 'sent' : 'failed', spans.length)
+        if (!isSent) onFailure?.(error)
+        done({ code: ExportResultCode.SUCCESS })
       }),
     forceFlush: async () => exporter.forceFlush?.(),
     shutdown: () => exporter.shutdown(),
