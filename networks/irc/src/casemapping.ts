@@ -9,7 +9,6 @@ export function parseCasemapping(word: string): Casemapping {
   return 'unicode'
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is meant
 const isAscii = /^[\0-\x7f]*$/
 
 /** Lower case of A–Z only: how ids are spelled, whatever the server's casemapping says. */

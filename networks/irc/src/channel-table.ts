@@ -195,13 +195,14 @@ export class View {
     return this.#advance({ before, after }).after ?? after
   }
 
-  /** Leaves the shared table, keeping what is in sight. */
+  /** Leaves the shared table, keeping what is in sight; the two may be merged again when they agree. */
   fork(): void {
     const members = new Map(this.#table.membersAt(this.position))
+    const table = new ChannelTable(members)
+    this.#entry?.tables.add(table)
     this.close()
-    this.#entry = undefined
-    this.#table = new ChannelTable(members)
-    this.#table.views.add(this)
+    this.#table = table
+    table.views.add(this)
     this.position = 0
   }
 

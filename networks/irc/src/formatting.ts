@@ -6,13 +6,13 @@ export interface Rendered {
 }
 
 /** The 16 colours of mIRC that clients agree on. */
+// biome-ignore format: a table
 const palette = [
   'ffffff', '000000', '00007f', '009300', 'ff0000', '7f0000', '9c009c', 'fc7f00',
   'ffff00', '00fc00', '009393', '00ffff', '0000fc', 'ff00ff', '7f7f7f', 'd2d2d2',
-] // biome-ignore format: a table
+]
 
 // Everything XML 1.0 forbids or that has no meaning in a line of chat, lone surrogates included.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const special = /[\0-\x1f\x7f\ufffe\uffff]/
 const forbidden = /[\0-\x08\x0a-\x1f\x7f\ufffe\uffff]/g
 const codes =

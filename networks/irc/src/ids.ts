@@ -6,10 +6,8 @@ import { parseTarget } from './targets.ts'
 const MAX_NAME_BYTES = 200
 
 // Spaces, commas and control characters end or multiply a parameter.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const unfitForChannel = /[\0-\x20\x7f,\ufffe\uffff]|^.$/
 // Besides: what begins a channel, a server mask or a prefix, and what separates nick, user and host.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const unfitForNick = /[\0-\x20\x7f,:!@%*?\ufffe\uffff]|^[#&+~$]/
 
 /** How names become ids: with several servers each id carries its own (`#channel@irc.example.org`, `nick@irc.example.org`). */
@@ -79,4 +77,5 @@ export function parseUsername(text: string): string {
 }
 
 export const toUserId = (nick: string, suffix: string): UserId => `${asciiLower(nick)}${suffix}` as UserId
+export const toRoomId = (name: string, suffix: string): RoomId => `${asciiLower(name)}${suffix}` as RoomId
 export const toMessageId = (id: string): MessageId => id as MessageId

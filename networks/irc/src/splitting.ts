@@ -13,9 +13,7 @@ export function splitText(text: string, maxBytes: number): readonly string[] {
   return pieces
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: NUL would end the line, U+0001 would start a client-to-client command
 const unsayable = /[\0\x01]/g
-// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
 const breaks = /[\0\x01\r\n\u2028\u2029\ud800-\udfff]/
 
 function splitLine(line: string, maxBytes: number, pieces: string[]): void {

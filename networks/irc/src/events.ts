@@ -1,0 +1,386 @@
+import type { NetworkEvent, ReceivedMessage } from '@spectrum/network'
+import { answerCtcp, type Ctcp, parseCtcp } from './ctcp.ts'
+import { plainText, renderFormatting } from './formatting.ts'
+import { isNick, toMessageId } from './ids.ts'
+import { type Line, nickOf, serialiseLine, tagOf } from './line.ts'
+import type { Link } from './link.ts'
+import { Member } from './member.ts'
+import { joinFailures } from './numerics.ts'
+import type { Room } from './room.ts'
+import { applyRoomModes, factsOf, parseModes } from './room-modes.ts'
+
+/** Older than this by `server-time`, and a line is shown as said earlier: younger ones are clocks that disagree. */
+const DELAYED_MS = 60_000
+
+type Handler = (link: Link, line: Line) => void
+
+/** One line from a registered connection, in the server's order. May throw; the connection counts and logs it. */
+export function onLine(link: Link, line: Line): void {
+  if (!link.requests.isEmpty && link.requests.settle(line)) return
+  const handler = handlers.get(line.command)
+  if (handler) handler(link, line)
+  else if (/^[45]\d\d$/.test(line.command)) onFailure(link, line)
+}
+
+const handlers = new Map<string, Handler>(
+  Object.entries({
+    PRIVMSG: (link, line) => onMessage(link, line, false),
+    NOTICE: (link, line) => onMessage(link, line, true),
+    JOIN: onJoin,
+    PART: onPart,
+    KICK: onKick,
+    QUIT: onQuit,
+    NICK: onNick,
+    MODE: onMode,
+    TOPIC: onTopic,
+    INVITE: onInvite,
+    AWAY: onAway,
+    ACCOUNT: onAccount,
+    KILL: () => {},
+    '324': onModes,
+    '331': (link, { params }) => setTopic(link.roomNamed(params[1] ?? ''), ''),
+    '332': (link, { params }) => setTopic(link.roomNamed(params[1] ?? ''), params[2] ?? ''),
+    '333': onTopicSetter,
+    '353': onNames,
+    '366': onEndOfNames,
+    '470': onJoinFailure,
+  } satisfies Record<string, Handler>),
+)
+for (const numeric of Object.keys(joinFailures)) handlers.set(numeric, onJoinFailure)
+
+// ---- messages
+
+function onMessage(link: Link, line: Line, isNotice: boolean): void {
+  const [target, raw] = line.params
+  if (target === undefined || raw === undefined) return link.parts.count('malformed-line')
+  const nick = nickOf(line.source)
+  const isServer = line.source === '' || (nick === line.source && nick.includes('.')) || target === '*'
+  if (isServer) return onServerNotice(link, target, raw)
+  if (!isNick(nick)) return link.parts.count('malformed-source')
+  const chat = chatOf(link, target, nick)
+  if (chat === undefined) return link.parts.count('message-for-unknown-room')
+  const ctcp = parseCtcp(raw)
+  if (ctcp !== undefined && ctcp.command !== 'ACTION') return onCtcp(link, line, nick, ctcp, isNotice)
+  const said = renderFormatting(ctcp === undefined ? raw : ctcp.text)
+  if (said.text.trim() === '') return link.parts.count('empty-message')
+  const isSelf = nick === link.nick
+  const message: ReceivedMessage = {
+    type: 'message',
+    chat,
+    from: isSelf ? { self: true, nick } : { user: link.userOf(nick), nick },
+    text: said.text,
+  }
+  link.host.emit(
+    isNotice || ctcp || said.xhtml || line.tags !== ''
+      ? { ...message, ...more(link, line, said.xhtml, ctcp, isNotice) }
+      : message,
+  )
+}
+
+function more(link: Link, line: Line, xhtml: string | undefined, ctcp: Ctcp | undefined, isNotice: boolean) {
+  const id = tagOf(line, 'msgid')
+  const at = delayOf(link, line)
+  return {
+    ...(xhtml !== undefined && { xhtml }),
+    ...(ctcp && { action: true }),
+    ...(isNotice && { kind: 'notice' as const }),
+    ...(id && { id: toMessageId(plainText(id).slice(0, 200)) }),
+    ...(at && { at }),
+  }
+}
+
+function delayOf(link: Link, line: Line): Date | undefined {
+  const time = tagOf(line, 'time')
+  if (time === undefined) return undefined
+  const at = Date.parse(time)
+  return link.host.clock.now() - at > DELAYED_MS ? new Date(at) : undefined
+}
+
+/** Where a message belongs. One to somebody's moderators (`@#channel`) is shown in the channel. */
+function chatOf(link: Link, target: string, nick: string): ReceivedMessage['chat'] | undefined {
+  const { isupport } = link.connection
+  const name = isupport.statusSymbols.includes(target.charAt(0)) ? target.slice(1) : target
+  if (isupport.isChannel(name)) {
+    const room = link.roomNamed(name)
+    return room?.state === 'joined' || room?.state === 'syncing' ? room.chat : undefined
+  }
+  const other = nick === link.nick ? target : nick
+  if (!isNick(other)) return undefined
+  const room = link.privateRoomOf(link.fold(other))
+  return room ? { kind: 'occupant', room: room.id, nick: other } : { kind: 'contact', user: link.userOf(other) }
+}
+
+function onServerNotice(link: Link, target: string, raw: string): void {
+  const text = plainText(raw)
+  const room = link.roomNamed(target)
+  if (text.trim() === '') return
+  link.host.emit(room?.state === 'joined' ? { type: 'room-notice', room: room.id, text } : { type: 'notice', text })
+}
+
+function onCtcp(link: Link, line: Line, nick: string, ctcp: Ctcp, isAnswer: boolean): void {
+  if (isAnswer) {
+    const text = plainText(`${nick}: ${ctcp.command} ${ctcp.text}`)
+    return link.host.emit({ type: 'notice', text })
+  }
+  const isPrivate = line.params[0] === link.nick
+  const answer = isPrivate ? answerCtcp(ctcp, link.host) : undefined
+  if (answer === undefined) return link.parts.count('ctcp-ignored')
+  if (!link.ctcp.take()) return link.parts.count('ctcp-limited')
+  link.send(serialiseLine('NOTICE', [nick, answer]))
+}
+
+// ---- who is in a room
+
+function onJoin(link: Link, line: Line): void {
+  const [names = '', account] = line.params
+  const nick = nickOf(line.source)
+  if (!isNick(nick)) return link.parts.count('malformed-source')
+  const key = link.fold(nick)
+  const member = new Member(
+    key,
+    nick,
+    link.userOf(nick),
+    '',
+    undefined,
+    account === undefined || account === '*' ? undefined : account,
+  )
+  for (const name of names.split(',')) {
+    const room = link.roomNamed(name)
+    if (key === link.ownKey) onOwnJoin(link, line, name, room, member)
+    else if (room) tellOccupant(link, room, room.view.add(member), { kind: 'joined' })
+    else link.parts.count('news-of-unknown-room')
+  }
+}
+
+function onOwnJoin(link: Link, line: Line, name: string, room: Room | undefined, member: Member): void {
+  const host = line.source.indexOf('!')
+  if (host >= 0)
+    link.connection.userhostBytes = Buffer.byteLength(line.source) - Buffer.byteLength(line.source.slice(0, host + 1))
+  if (room === undefined) {
+    // Put there by the server, or a join that was given up: nobody on our side is in it.
+    link.parts.count('join-not-asked-for')
+    return link.send(serialiseLine('PART', [name]))
+  }
+  if (room.state === 'joined' || room.state === 'syncing') return
+  room.state = 'syncing'
+  room.view.add(member)
+}
+
+function onNames(link: Link, { params }: Line): void {
+  const room = link.roomNamed(params[2] ?? '')
+  if (room?.state !== 'syncing') return
+  const { isupport } = link.connection
+  for (const word of (params[3] ?? '').split(' ')) {
+    let start = 0
+    let modes = ''
+    for (; start < word.length; start++) {
+      const rank = isupport.prefixSymbols.indexOf(word.charAt(start))
+      if (rank < 0) break
+      modes = isupport.withMode(modes, isupport.prefixModes.charAt(rank), true)
+    }
+    const nick = nickOf(start === 0 ? word : word.slice(start))
+    if (nick === '') continue
+    if (isNick(nick)) room.view.add(new Member(link.fold(nick), nick, link.userOf(nick), modes))
+    else link.parts.count('malformed-nick')
+  }
+}
+
+function onEndOfNames(link: Link, { params }: Line): void {
+  const room = link.roomNamed(params[1] ?? '')
+  if (room?.state !== 'syncing') return
+  const alone = room.view
+  // Servers of some networks hide the list; the user is in the room all the same.
+  if (!alone.get(link.ownKey)) alone.add(new Member(link.ownKey, link.nick, link.userOf(link.nick)))
+  if (room.ticket) {
+    room.view = room.ticket.attach(alone.all, link.ownKey)
+    room.ticket = undefined
+    alone.close()
+  }
+  room.state = 'joined'
+  room.isKept = true
+  link.tell(room)
+  link.send(serialiseLine('MODE', [room.name]))
+}
+
+function tellOccupant(
+  link: Link,
+  room: Room,
+  member: Member,
+  change: Extract<NetworkEvent, { type: 'occupant' }>['change'],
+): void {
+  if (room.state === 'joined') {
+    link.host.emit({ type: 'occupant', room: room.id, occupant: room.occupant(member, link.ownKey), change })
+  }
+}
+
+const reasonOf = (raw: string | undefined): { reason?: string } => {
+  const reason = plainText(raw ?? '')
+  return reason === '' ? {} : { reason }
+}
+
+function onPart(link: Link, { source, params }: Line): void {
+  const key = link.fold(nickOf(source))
+  for (const name of (params[0] ?? '').split(',')) {
+    const room = link.roomNamed(name)
+    if (room === undefined) continue
+    if (key === link.ownKey) link.drop(room, { kind: 'left', ...(room.isLeaving ? {} : reasonOf(params[1])) })
+    else {
+      const member = room.view.remove(key)
+      if (member) tellOccupant(link, room, member, { kind: 'left', ...reasonOf(params[1]) })
+    }
+  }
+}
+
+function onKick(link: Link, { source, params }: Line): void {
+  const room = link.roomNamed(params[0] ?? '')
+  if (room === undefined) return
+  const key = link.fold(params[1] ?? '')
+  const how = { kind: 'kicked' as const, actor: plainText(nickOf(source)), ...reasonOf(params[2]) }
+  if (key === link.ownKey) return link.drop(room, how)
+  const member = room.view.remove(key)
+  if (member) tellOccupant(link, room, member, how)
+}
+
+function onQuit(link: Link, { source, params }: Line): void {
+  const key = link.fold(nickOf(source))
+  if (key === link.ownKey) return
+  const change = { kind: 'left' as const, ...reasonOf(params[0]) }
+  for (const [room] of link.roomsWith(key)) {
+    const member = room.view.remove(key)
+    if (member) tellOccupant(link, room, member, change)
+  }
+}
+
+function onNick(link: Link, { source, params }: Line): void {
+  const from = nickOf(source)
+  const to = params[0] ?? ''
+  if (!isNick(to)) return link.parts.count('malformed-nick')
+  const key = link.fold(from)
+  const newKey = link.fold(to)
+  const isOwn = key === link.ownKey
+  for (const [room, before] of link.roomsWith(key)) {
+    tellOccupant(link, room, before, { kind: 'renamed', to })
+    room.view.change(key, { key: newKey, nick: to, user: link.userOf(to) })
+  }
+  if (isOwn) link.connection.nick = to
+  else link.renamePrivateChat(key, newKey)
+}
+
+function onAway(link: Link, { source, params }: Line): void {
+  const key = link.fold(nickOf(source))
+  const away = params[0] === undefined || params[0] === '' ? undefined : plainText(params[0]) || true
+  for (const [room, before] of link.roomsWith(key)) {
+    const after = room.view.change(key, { away })
+    if (after && after !== before) tellOccupant(link, room, after, { kind: 'changed' })
+  }
+}
+
+function onAccount(link: Link, { source, params }: Line): void {
+  const key = link.fold(nickOf(source))
+  const account = params[0] === '*' ? undefined : params[0]
+  for (const [room] of link.roomsWith(key)) room.view.change(key, { account })
+}
+
+// ---- modes and topic
+
+function onMode(link: Link, { source, params }: Line): void {
+  const room = link.roomNamed(params[0] ?? '')
+  if (room === undefined) return
+  const { isupport } = link.connection
+  const changes = parseModes(params.slice(1), isupport)
+  const actor = plainText(nickOf(source))
+  for (const { mode, isSet, param } of changes) {
+    if (!isupport.prefixModes.includes(mode) || param === undefined) continue
+    const before = room.view.get(link.fold(param))
+    const after = before && room.view.change(before.key, { modes: isupport.withMode(before.modes, mode, isSet) })
+    if (after && after !== before) tellOccupant(link, room, after, { kind: 'changed', actor })
+  }
+  const others = changes.filter(({ mode }) => !isupport.prefixModes.includes(mode))
+  if (others.length === 0 || room.state !== 'joined') return
+  tellRoomModes(link, room, () => applyRoomModes(room, others, isupport), actor)
+  const words = plainText(describeModes(others))
+  link.host.emit({ type: 'room-notice', room: room.id, text: `Mode ${words} by ${actor}` })
+}
+
+/** A channel's key is its members' business, but it is no matter for logs and archives. */
+function describeModes(changes: ReturnType<typeof parseModes>): string {
+  const letters = changes.map(({ mode, isSet }) => `${isSet ? '+' : '-'}${mode}`).join('')
+  const params = changes.flatMap(({ mode, param }) => (param === undefined || mode === 'k' ? [] : [param]))
+  return [letters, ...params].join(' ')
+}
+
+function onModes(link: Link, { params }: Line): void {
+  const room = link.roomNamed(params[1] ?? '')
+  if (room?.state !== 'joined') return
+  const { isupport } = link.connection
+  tellRoomModes(link, room, () => {
+    room.modes = ''
+    applyRoomModes(room, parseModes(params.slice(2), isupport), isupport)
+  })
+}
+
+function tellRoomModes(link: Link, room: Room, apply: () => void, actor?: string): void {
+  const wasModerated = room.isModerated
+  const before = room.modes
+  apply()
+  if (room.modes === before) return
+  link.host.emit({ type: 'room-facts', room: room.id, facts: factsOf(room) })
+  if (room.isModerated === wasModerated) return
+  for (const member of room.view.members()) {
+    if (member.modes === '') tellOccupant(link, room, member, { kind: 'changed', ...(actor && { actor }) })
+  }
+}
+
+function setTopic(room: Room | undefined, raw: string): void {
+  if (room === undefined) return
+  const text = plainText(raw)
+  room.topic = text === '' ? undefined : { text }
+}
+
+function onTopicSetter(link: Link, { params }: Line): void {
+  const room = link.roomNamed(params[1] ?? '')
+  if (room?.topic === undefined) return
+  const at = Number(params[3]) * 1000
+  room.topic.nick = plainText(nickOf(params[2] ?? ''))
+  if (Number.isSafeInteger(at) && at > 0) room.topic.at = new Date(at)
+}
+
+function onTopic(link: Link, { source, params }: Line): void {
+  const room = link.roomNamed(params[0] ?? '')
+  if (room === undefined) return
+  const nick = plainText(nickOf(source))
+  const at = new Date(link.host.clock.now())
+  const text = plainText(params[1] ?? '')
+  room.topic = { text, nick, at }
+  if (room.state === 'joined') link.host.emit({ type: 'room-subject', room: room.id, subject: text, nick, at })
+}
+
+function onInvite(link: Link, { source, params }: Line): void {
+  const [invited = '', name = ''] = params
+  if (link.fold(invited) !== link.ownKey) return
+  const room = link.roomIdOf(name)
+  if (room === undefined) return link.parts.count('malformed-line')
+  link.host.emit({ type: 'room-invitation', room, from: plainText(nickOf(source)) })
+}
+
+// ---- failures
+
+function onJoinFailure(link: Link, line: Line): void {
+  const { command, params } = line
+  const room = link.roomNamed(params[1] ?? '')
+  const code = joinFailures[command]
+  if (room?.state !== 'asked' || code === undefined) return onFailure(link, line)
+  link.drop(room, { kind: 'refused', code, reason: plainText(params.slice(2).join(' ')) || command })
+}
+
+/** An error that no request of ours waits for, such as that of a message: told where it belongs. */
+function onFailure(link: Link, { command, params }: Line): void {
+  const about = plainText(params[1] ?? '')
+  const words = plainText(params.at(-1) ?? '')
+  if (words === '') return
+  const room = params.length > 2 ? (link.roomNamed(about) ?? link.privateRoomOf(link.fold(about))) : undefined
+  const isRoom = room !== undefined && room.name === about
+  const text = params.length > 2 && !isRoom ? `${about}: ${words}` : words
+  if (room?.state === 'joined') link.host.emit({ type: 'room-notice', room: room.id, text })
+  else if (command !== '421') link.host.emit({ type: 'notice', text })
+}

@@ -1,0 +1,348 @@
+import {
+  type FailureCode,
+  type Host,
+  type JoinRequest,
+  NetworkError,
+  type Presence,
+  type RoomId,
+  type RoomLeft,
+  type UserId,
+} from '@spectrum/network'
+import type { ChannelTables } from './channel-table.ts'
+import { Connection, type ConnectionParts } from './connection.ts'
+import { CtcpLimit } from './ctcp.ts'
+import { onLine } from './events.ts'
+import { isChannel, toRoomId, toUserId } from './ids.ts'
+import { type Line, serialiseLine } from './line.ts'
+import type { Member } from './member.ts'
+import { Requests } from './requests.ts'
+import { Room } from './room.ts'
+import { factsOf } from './room-modes.ts'
+import type { Target } from './targets.ts'
+
+/** What links of one process share, and what they know of their user. */
+export interface LinkParts extends ConnectionParts {
+  readonly tables: ChannelTables
+  readonly username: string
+  readonly password: string | undefined
+}
+
+/** How long a server may leave a JOIN unanswered. */
+const JOIN_MS = 60_000
+/** Of how many people it is remembered that the user spoke to them through a room. */
+const MAX_PRIVATE_CHATS = 200
+/** Bytes of channel names in one JOIN. */
+const MAX_JOIN_BYTES = 400
+
+/** One user on one IRC server: the rooms there, and what the user does. Lines that come in are handled in events.ts. */
+export class Link {
+  readonly parts: LinkParts
+  /** What ids of this server end with: empty, or `@` and the server. */
+  readonly suffix: string
+  readonly rooms = new Map<string, Room>()
+  readonly requests: Requests
+  readonly ctcp: CtcpLimit
+  #connection: Connection | undefined
+  readonly #privateChats = new Map<string, RoomId>()
+  #toJoin: Room[] = []
+  #presence: Presence | undefined
+  #closed: Promise<void> = Promise.resolve()
+  #toldAway: string | undefined
+
+  constructor(parts: LinkParts, suffix: string) {
+    this.parts = parts
+    this.suffix = suffix
+    this.requests = new Requests(parts.host.clock)
+    this.ctcp = new CtcpLimit(parts.host.clock)
+  }
+
+  get host(): Host {
+    return this.parts.host
+  }
+
+  get connection(): Connection {
+    if (this.#connection === undefined) throw new NetworkError('signed-out', 'Not connected to IRC.')
+    return this.#connection
+  }
+
+  get isOnline(): boolean {
+    return this.#connection?.isOnline ?? false
+  }
+
+  get nick(): string {
+    return this.#connection?.nick ?? this.parts.username
+  }
+
+  get ownKey(): string {
+    return this.fold(this.nick)
+  }
+
+  fold(name: string): string {
+    return this.#connection === undefined ? name.toLowerCase() : this.#connection.isupport.fold(name)
+  }
+
+  userOf(nick: string): UserId {
+    return toUserId(nick, this.suffix)
+  }
+
+  roomNamed(name: string): Room | undefined {
+    return this.rooms.get(this.fold(name))
+  }
+
+  /** A channel's id, whether or not the user is in it; `undefined` for a name that is none. */
+  roomIdOf(name: string): RoomId | undefined {
+    return this.roomNamed(name)?.id ?? (isChannel(name) ? toRoomId(name, this.suffix) : undefined)
+  }
+
+  /** Connects to one target and stays; settles as {@link Connection.run}. `onOnline` is called once registered. */
+  async connect(
+    target: Target,
+    namedBy: 'operator' | 'user',
+    signal: AbortSignal,
+    onOnline: () => void,
+  ): Promise<void> {
+    const owner = {
+      onOnline: () => {
+        this.#start()
+        onOnline()
+        this.#flushJoins()
+      },
+      onLine: (line: Line) => onLine(this, line),
+    }
+    const connection = new Connection(this.parts, owner, target, this.parts.username, this.parts.password)
+    this.#connection = connection
+    const tick = (): void => this.#tick()
+    this.parts.ticker.add(tick)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#closed = promise
+    try {
+      await connection.run(signal, namedBy)
+    } finally {
+      this.parts.ticker.delete(tick)
+      this.requests.close(new NetworkError('unreachable', 'The connection to IRC broke.', { certain: false }))
+      for (const room of this.rooms.values()) room.release()
+      resolve()
+    }
+  }
+
+  /** Fulfils when the connection of now, if there is one, is over. */
+  get closed(): Promise<void> {
+    return this.#closed
+  }
+
+  /** A break, on a server that the session itself connects to again: tells the rooms. Rooms never entered are given up. */
+  disconnected(failure: NetworkError): void {
+    for (const room of [...this.rooms.values()]) {
+      if (!room.isKept) {
+        this.drop(room, { kind: 'refused', code: failure.code, reason: failure.message })
+        continue
+      }
+      const wasJoined = room.state === 'joined'
+      room.reset()
+      if (wasJoined)
+        this.host.emit({ type: 'room-left', room: room.id, why: { kind: 'disconnected', reason: failure.message } })
+    }
+  }
+
+  #start(): void {
+    this.#toldAway = undefined
+    // The server's way of comparing names is known only now.
+    const rooms = [...this.rooms.values()]
+    this.rooms.clear()
+    for (const room of rooms) this.rooms.set(this.fold(room.name), room)
+    this.#identify()
+    if (this.#presence) this.setPresence(this.#presence)
+    this.#toJoin = rooms
+  }
+
+  #identify(): void {
+    const { password, username, config } = this.parts
+    if (!password || config.sendPass) return
+    const space = config.identify.indexOf(' ')
+    const text = config.identify
+      .slice(space + 1)
+      .replace(/\$(password|name)/g, (_, word) => (word === 'name' ? username : password))
+    this.connection.outbox.urgent(serialiseLine('PRIVMSG', [config.identify.slice(0, space), text]))
+  }
+
+  // ---- rooms
+
+  join(request: JoinRequest, name: string): void {
+    const known = this.roomNamed(name)
+    if (known && known.id !== request.room) {
+      return this.#refuse(request.room, 'conflict', `On this server ${name} and ${known.name} are the same channel.`)
+    }
+    if (known?.state === 'joined') return this.tell(known)
+    const room = known ?? new Room(request.room, name)
+    if (request.password !== undefined) room.password = request.password
+    if (known) return
+    serialiseLine('JOIN', [name, request.password ?? ''])
+    this.rooms.set(this.fold(name), room)
+    if (!this.isOnline) return
+    if (this.#toJoin.push(room) === 1) setImmediate(() => this.#flushJoins())
+  }
+
+  /** Asks for what is waiting, several channels in a line; those with keys first, as the protocol wants it. */
+  #flushJoins(): void {
+    const rooms = this.#toJoin.filter(room => this.rooms.get(this.fold(room.name)) === room && room.state === 'waiting')
+    this.#toJoin = []
+    if (!this.isOnline) return
+    const sorted = [...rooms.filter(room => room.password), ...rooms.filter(room => !room.password)]
+    const limit = this.connection.isupport.maxJoinTargets || 10
+    let batch: Room[] = []
+    let bytes = 0
+    for (const room of sorted) {
+      const size = Buffer.byteLength(room.name) + Buffer.byteLength(room.password ?? '') + 2
+      if (batch.length > 0 && (batch.length >= limit || bytes + size > MAX_JOIN_BYTES)) {
+        this.#ask(batch)
+        batch = []
+        bytes = 0
+      }
+      batch.push(room)
+      bytes += size
+    }
+    if (batch.length > 0) this.#ask(batch)
+  }
+
+  #ask(rooms: readonly Room[]): void {
+    const keys = rooms.flatMap(room => (room.password ? [room.password] : []))
+    const names = rooms.map(room => room.name).join(',')
+    try {
+      if (keys.some(key => key.includes(',')))
+        throw new NetworkError('not-authorized', 'Keys of IRC channels contain no comma.')
+      this.send(serialiseLine('JOIN', keys.length > 0 ? [names, keys.join(',')] : [names]))
+    } catch (error) {
+      const { code, message } = NetworkError.from(error)
+      for (const room of rooms) this.drop(room, { kind: 'refused', code, reason: message })
+      return
+    }
+    for (const room of rooms) {
+      room.state = 'asked'
+      room.askedAt = this.host.clock.monotonic()
+      room.ticket?.cancel()
+      room.ticket = this.parts.tables.expect(this.scope, this.fold(room.name))
+    }
+  }
+
+  /** Names the server and its way of comparing names, for what sessions share. */
+  get scope(): string {
+    const { target, isupport } = this.connection
+    return `${target.host}:${target.port}${this.suffix} ${isupport.casemapping}`
+  }
+
+  leave(name: string, reason?: string): void {
+    const room = this.roomNamed(name)
+    if (room === undefined) return
+    if (room.state === 'waiting' || !this.isOnline) return this.drop(room, { kind: 'left' })
+    room.isLeaving = true
+    this.send(serialiseLine('PART', reason ? [room.name, reason] : [room.name]))
+  }
+
+  /** Out of a room for good, and the host told so. */
+  drop(room: Room, why: RoomLeft): void {
+    this.rooms.delete(this.fold(room.name))
+    room.reset()
+    for (const [key, id] of this.#privateChats) if (id === room.id) this.#privateChats.delete(key)
+    this.host.emit({ type: 'room-left', room: room.id, why })
+  }
+
+  #refuse(room: RoomId, code: FailureCode, reason: string): void {
+    this.host.emit({ type: 'room-left', room, why: { kind: 'refused', code, reason } })
+  }
+
+  /** All that somebody who enters gets to see. */
+  tell(room: Room): void {
+    const own = this.ownKey
+    this.host.emit({
+      type: 'room-joined',
+      room: room.id,
+      nick: this.nick,
+      ...(room.modes === undefined ? {} : { facts: factsOf(room) }),
+    })
+    for (const member of room.view.members()) {
+      this.host.emit({
+        type: 'occupant',
+        room: room.id,
+        occupant: room.occupant(member, own),
+        change: { kind: 'present' },
+      })
+    }
+    this.host.emit({ type: 'room-ready', room: room.id })
+    if (room.topic) {
+      const { text, nick, at } = room.topic
+      this.host.emit({ type: 'room-subject', room: room.id, subject: text, ...(nick && { nick }), ...(at && { at }) })
+    }
+  }
+
+  /** The joined rooms in which somebody is, with their record. */
+  *roomsWith(key: string): Iterable<readonly [Room, Member]> {
+    for (const room of this.rooms.values()) {
+      const member = room.state === 'joined' || room.state === 'syncing' ? room.view.get(key) : undefined
+      if (member) yield [room, member]
+    }
+  }
+
+  // ---- private chats through rooms
+
+  rememberPrivateChat(nick: string, room: RoomId): void {
+    const key = this.fold(nick)
+    if (this.#privateChats.get(key) === room) return
+    this.#privateChats.delete(key)
+    this.#privateChats.set(key, room)
+    const oldest = this.#privateChats.size > MAX_PRIVATE_CHATS ? this.#privateChats.keys().next().value : undefined
+    if (oldest !== undefined) this.#privateChats.delete(oldest)
+  }
+
+  /** The room through which the user speaks with somebody, while both are in it. */
+  privateRoomOf(key: string): Room | undefined {
+    const id = this.#privateChats.get(key)
+    if (id === undefined) return undefined
+    for (const room of this.rooms.values())
+      if (room.id === id && room.state === 'joined' && room.view.get(key)) return room
+    return undefined
+  }
+
+  renamePrivateChat(from: string, to: string): void {
+    const id = this.#privateChats.get(from)
+    if (id === undefined || from === to) return
+    this.#privateChats.delete(from)
+    this.#privateChats.set(to, id)
+  }
+
+  // ---- lines out
+
+  /** For commands whose outcome comes as lines; failing to write one is told by the connection's end. */
+  send(line: string): void {
+    const sent = this.connection.outbox.send(line)
+    if (sent) sent.catch(() => this.parts.count('line-not-sent'))
+  }
+
+  setPresence(presence: Presence): void {
+    this.#presence = presence
+    if (!this.isOnline) return
+    const away = awayText(presence)
+    if (away === this.#toldAway) return
+    this.#toldAway = away
+    this.send(serialiseLine('AWAY', away === undefined ? [] : [away]))
+  }
+
+  #tick(): void {
+    this.requests.tick()
+    const now = this.host.clock.monotonic()
+    for (const room of [...this.rooms.values()]) {
+      if (room.state === 'asked' && now - room.askedAt > JOIN_MS) {
+        this.drop(room, { kind: 'refused', code: 'unavailable', reason: 'The IRC server did not answer.' })
+      }
+    }
+  }
+}
+
+function awayText({ show, status }: Presence): string | undefined {
+  if (show !== 'away' && show !== 'xa' && show !== 'dnd') return undefined
+  const text = status
+    ?.replace(/[\0\r\n]+/g, ' ')
+    .trim()
+    .slice(0, 200)
+    .toWellFormed()
+  return text || (show === 'dnd' ? 'Do not disturb' : 'Away')
+}
