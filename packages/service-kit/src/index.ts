@@ -7,7 +7,7 @@
  *
  * The default metrics include the event loop's lag (`nodejs_eventloop_lag_p99_seconds` and its neighbours).
  */
-export { createLogger, type Log } from './log.ts'
+export { createLogger, type Log, type LogDestination, type LogOptions } from './log.ts'
 export {
   type Counter,
   counter,

@@ -11,7 +11,7 @@ export interface Log {
   error(fields: object, message: string): void
   /** A log that adds these fields to each line. */
   child(fields: object): Log
-  /** Writes out what is buffered, before it returns. */
+  /** Writes out what the destination still holds, before it returns; standard output holds nothing back. */
   flush(): void
 }
 
@@ -56,8 +56,9 @@ export function createLogger({ level = 'info', fields = {}, destination = standa
   return toLog(pino(options, destination), () => destination.flushSync?.())
 }
 
+/** Written at once, as Node writes to a pipe anyway: the last line before a crash or a kill must not be lost. */
 function standardOutput(): LogDestination {
-  return pino.destination({ dest: 1, sync: false })
+  return pino.destination({ dest: 1, sync: true })
 }
 
 function toLog(logger: pino.Logger, flush: () => void): Log {
