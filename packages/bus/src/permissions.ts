@@ -25,11 +25,11 @@ export interface Permissions {
 const commandStreamsPerInstance = 40
 
 /** Calls of the router that tell or change what a frontend has no business with. */
-const deniedToFrontends = ['FetchCredentials', 'FetchInstanceKey', 'SaveCredentials', 'SaveContacts', 'Release']
+const deniedToFrontends = ['FetchCredentials', 'FetchInstanceKey', 'SaveCredentials', 'SaveContacts', 'Release', 'RemovePlacement']
 
 const reads: Record<ServiceName, readonly TableName[]> = {
   frontend: ['placements', 'backends', 'manifests', 'keys', 'cursors', 'owners', 'heartbeats'],
-  router: ['placements', 'backends', 'manifests', 'snapshots', 'keys', 'owners', 'heartbeats'],
+  router: ['placements', 'backends', 'occupancy', 'manifests', 'snapshots', 'keys', 'owners', 'heartbeats'],
   worker: ['placements', 'backends', 'manifests', 'snapshots', 'keys', 'cursors', 'owners', 'heartbeats'],
 }
 
@@ -38,6 +38,7 @@ const writes: Record<ServiceName, readonly (readonly [TableName, string])[]> = {
   router: [
     ['placements', '>'],
     ['backends', '>'],
+    ['occupancy', '>'],
     ['keys', '>'],
   ],
   worker: [

@@ -27,6 +27,7 @@ export interface Topic {
 export const tableNames = [
   'placements',
   'backends',
+  'occupancy',
   'manifests',
   'snapshots',
   'keys',

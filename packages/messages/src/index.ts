@@ -55,6 +55,7 @@ export {
   RegisterRequest,
   Registration,
   ReleaseRequest,
+  RemovePlacementRequest,
   RouterDefinition,
   SaveContactsRequest,
   SaveCredentialsRequest,
@@ -66,6 +67,8 @@ export {
 export {
   Backend,
   InstanceManifest,
+  InstancePublicKey,
+  Occupancy,
   SessionSnapshot,
   SessionSnapshot_JoinedRoom,
   SessionSnapshot_Resource,
