@@ -44,6 +44,8 @@ export class Child implements AsyncDisposable {
   #process: ChildProcess | undefined
   #ended: Promise<void> = Promise.resolve()
   #exit: string | undefined
+  #exitCode: number | undefined
+  #firstLine = 0
 
   private constructor(options: ChildOptions) {
     this.#options = options
@@ -54,6 +56,13 @@ export class Child implements AsyncDisposable {
   static async start(options: ChildOptions): Promise<Child> {
     const child = new Child(options)
     await child.start()
+    return child
+  }
+
+  /** Starts the program without waiting for anything. */
+  static launch(options: ChildOptions): Child {
+    const child = new Child(options)
+    child.launch()
     return child
   }
 
@@ -71,6 +80,11 @@ export class Child implements AsyncDisposable {
     return this.#exit
   }
 
+  /** The exit code of the last run, if it ended by itself. */
+  get exitCode(): number | undefined {
+    return this.#exitCode
+  }
+
   /** Fulfils when the present run has ended, however it ended. */
   get ended(): Promise<void> {
     return this.#ended
@@ -81,25 +95,34 @@ export class Child implements AsyncDisposable {
     return this.lines.join('\n')
   }
 
-  /** Starts it again with the same arguments, after it has ended. */
+  /** Starts it again with the same arguments, after it has ended, and returns when it is ready. */
   async start(): Promise<void> {
-    if (this.isRunning) throw new ServerError(`${this.name} already runs`)
-    const { readyWithinMs = 20_000, isReady } = this.#options
-    const firstLine = this.lines.length
-    this.#launch()
-    const printed = () => this.lines.slice(firstLine).slice(-20).join('\n') || '(it printed nothing)'
+    this.launch()
     try {
-      await waitUntil(
-        async () => {
-          if (this.#exit !== undefined) throw new ServerError(`${this.name} ended (${this.#exit}):\n${printed()}`)
-          return isReady(this)
-        },
-        { deadlineMs: readyWithinMs, describe: () => `${this.name} did not come up:\n${printed()}` },
-      )
+      await this.ready()
     } catch (error) {
       await this.kill('SIGKILL')
       throw error
     }
+  }
+
+  /** Starts it again with the same arguments, after it has ended, without waiting for anything. */
+  launch(): void {
+    if (this.isRunning) throw new ServerError(`${this.name} already runs`)
+    this.#launch()
+  }
+
+  /** Waits until the present run is ready. Throws a {@link ServerError} with what it printed if it ends before. */
+  async ready(): Promise<void> {
+    const { readyWithinMs = 20_000, isReady } = this.#options
+    const printed = () => this.lines.slice(this.#firstLine).slice(-20).join('\n') || '(it printed nothing)'
+    await waitUntil(
+      async () => {
+        if (this.#exit !== undefined) throw new ServerError(`${this.name} ended (${this.#exit}):\n${printed()}`)
+        return isReady(this)
+      },
+      { deadlineMs: readyWithinMs, describe: () => `${this.name} did not come up:\n${printed()}` },
+    )
   }
 
   /** Sends a signal; for one that ends the program, waits until it has ended. */
@@ -135,6 +158,8 @@ export class Child implements AsyncDisposable {
     const setpriv = onPath('setpriv')
     const argv = setpriv ? [setpriv, '--pdeathsig', 'KILL', '--', command, ...args] : [command, ...args]
     this.#exit = undefined
+    this.#exitCode = undefined
+    this.#firstLine = this.lines.length
     const child = spawn(argv[0] as string, argv.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...baseEnvironment(), ...env },
@@ -150,6 +175,7 @@ export class Child implements AsyncDisposable {
         resolve()
       })
       child.once('exit', (code, signal) => {
+        this.#exitCode = code ?? undefined
         this.#exit ??= signal ? `killed by ${signal}` : `exit code ${code}`
         // Its last words may still be in the pipe; children of its own may hold that open for longer.
         setTimeout(resolve, 2000).unref()
@@ -171,7 +197,10 @@ export class Child implements AsyncDisposable {
 
   #add(line: string): void {
     this.lines.push(line)
-    if (this.lines.length > keptLines * 2) this.lines.splice(0, keptLines)
+    if (this.lines.length > keptLines * 2) {
+      this.lines.splice(0, keptLines)
+      this.#firstLine = Math.max(0, this.#firstLine - keptLines)
+    }
     this.#options.onLine?.(line)
   }
 }

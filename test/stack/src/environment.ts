@@ -59,3 +59,14 @@ export function onPath(name: string): string | undefined {
     .map(folder => join(folder, name))
     .find(path => existsSync(path))
 }
+
+/** How many processes of each service, and which database. */
+export type Topology = 'single' | 'pair'
+
+/** Which topologies scenarios are to run on: both, unless `SPECTRUM_TOPOLOGY` names one. */
+export function topologies(): readonly Topology[] {
+  const chosen = process.env.SPECTRUM_TOPOLOGY
+  if (chosen === undefined || chosen === '') return ['single', 'pair']
+  if (chosen !== 'single' && chosen !== 'pair') throw new Error('SPECTRUM_TOPOLOGY must be single or pair')
+  return [chosen]
+}

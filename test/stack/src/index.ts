@@ -1,6 +1,18 @@
+export { isAlive } from './cache.ts'
 export { Child, type ChildOptions, ServerError } from './child.ts'
-export { isContinuousIntegration, isRoot, repositoryRoot } from './environment.ts'
+export { isContinuousIntegration, isRoot, repositoryRoot, type Topology, topologies } from './environment.ts'
 export { ErgoUnavailableError, findErgo, startErgo } from './ergo.ts'
+export {
+  BadConfigurationError,
+  type BusServer,
+  Gateway,
+  type GatewayOptions,
+  type GatewaySecrets,
+  ServiceProcess,
+  startBusServer,
+  startGateway,
+  sumOf,
+} from './gateway.ts'
 export { startInspircd } from './inspircd.ts'
 export { IrcClient, type IrcClientOptions } from './irc-client.ts'
 export { IrcServer, type IrcServerOptions } from './irc-server.ts'
@@ -9,7 +21,9 @@ export { startNgircd } from './ngircd.ts'
 export { freePort, isFree, isListening } from './ports.ts'
 export { PostgresServer, startPostgres } from './postgres.ts'
 export { type ProsodyOptions, ProsodyServer, startProsody } from './prosody.ts'
+export { Person, type ScenarioOptions, type Scene, scenario } from './scenario.ts'
 export { Server } from './server.ts'
+export { Stack, type StackOptions, startStack } from './stack.ts'
 export { TemporaryFolder } from './temporary.ts'
 export { DeadlineError, waitUntil } from './wait-until.ts'
 export { matches, type Pattern, xml } from './xml.ts'

@@ -24,8 +24,11 @@ export function findNats(): Promise<Program> {
 
 /** How a nats-server is to run. */
 export interface NatsOptions {
-  /** More configuration, such as an `authorization` block; without it everybody on loopback may do everything. */
-  config?: string
+  /**
+   * More configuration, such as an `authorization` block, or what renders the whole of it; without it everybody on
+   * loopback may do everything.
+   */
+  config?: string | ((place: { host: string; port: number; storeDir: string }) => string)
   /** Where JetStream keeps its files: a folder that stays. By default one that goes with the server. */
   storeDir?: string
   /** The client port; a free one by default. */
@@ -67,21 +70,10 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const port = options.port ?? (await freePort())
   const monitorPort = await freePort()
   const storeDir = options.storeDir ?? join(folder.path, 'store')
-  const lines = [
-    'listen: "127.0.0.1:' + port + '"',
-    `http: "127.0.0.1:${monitorPort}"`,
-    `jetstream { store_dir: ${JSON.stringify(storeDir)} }`,
-  ]
-  if (options.cluster) {
-    const { name, serverName, port, routes } = options.cluster
-    const list = routes.map(route => `"nats://127.0.0.1:${route}"`).join(', ')
-    lines.push(
-      `server_name: ${serverName}`,
-      `cluster { name: ${name}, listen: "127.0.0.1:${port}", routes: [${list}] }`,
-    )
-  }
+  const place = { host: '127.0.0.1', port, storeDir }
+  const text = typeof options.config === 'function' ? options.config(place) : configuration(place, options)
   const config = join(folder.path, 'nats.conf')
-  await writeFile(config, [...lines, options.config ?? ''].join('\n'))
+  await writeFile(config, `${text}\nhttp: "127.0.0.1:${monitorPort}"\n`)
   const child = await startChild(
     {
       name: 'nats-server',
@@ -96,6 +88,23 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     folder,
   )
   return new NatsServer({ port, monitorPort, storeDir }, child, folder.path, folder)
+}
+
+function configuration(place: { host: string; port: number; storeDir: string }, options: NatsOptions): string {
+  const lines = [
+    `listen: "${place.host}:${place.port}"`,
+    `jetstream { store_dir: ${JSON.stringify(place.storeDir)} }`,
+    ...(typeof options.config === 'string' ? [options.config] : []),
+  ]
+  if (options.cluster) {
+    const { name, serverName, port, routes } = options.cluster
+    const list = routes.map(route => `"nats://${place.host}:${route}"`).join(', ')
+    lines.push(
+      `server_name: ${serverName}`,
+      `cluster { name: ${name}, listen: "${place.host}:${port}", routes: [${list}] }`,
+    )
+  }
+  return lines.join('\n')
 }
 
 /** True once this run has said that it serves: a restarted server's log still holds what earlier runs said. */
@@ -122,7 +131,7 @@ export class NatsCluster implements AsyncDisposable {
 }
 
 /** Starts a JetStream cluster of this many nodes on loopback, and waits until it has a leader. */
-export async function startNatsCluster(size: number, options: Pick<NatsOptions, 'config'> = {}): Promise<NatsCluster> {
+export async function startNatsCluster(size: number, options: { config?: string } = {}): Promise<NatsCluster> {
   const routes = await Promise.all(Array.from({ length: size }, () => freePort()))
   const starting = routes.map((port, index) =>
     startNats({ ...options, cluster: { name: 'spectrum', serverName: `node${index + 1}`, port, routes } }),

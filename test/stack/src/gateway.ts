@@ -1,0 +1,363 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createNkeys, instanceKey, natsServerConfig, type ServiceName } from '@spectrum/bus'
+import { Child } from './child.ts'
+import { repositoryRoot } from './environment.ts'
+import { type NatsServer, startNats } from './nats.ts'
+import { freePort } from './ports.ts'
+import { TemporaryFolder } from './temporary.ts'
+import { waitUntil } from './wait-until.ts'
+
+/** EX_CONFIG of sysexits: the service cannot run with this configuration, so starting it again is useless. */
+const badConfiguration = 78
+/** A process that lived this long had started well: the next restart is immediate again. */
+const steadyMs = 30_000
+const maxBackOffMs = 30_000
+
+/** The three services, in the order in which they are started. */
+export const serviceNames = ['router', 'worker', 'frontend'] as const satisfies readonly ServiceName[]
+
+/** A nats-server that carries the bus, and the secret of each service's user on it. */
+export interface BusServer {
+  readonly nats: NatsServer
+  readonly seeds: Readonly<Record<ServiceName, string>>
+}
+
+/**
+ * Starts a nats-server for one instance, on which each service has a user of its own with its own permissions. The keys are made anew.
+ */
+export async function startBusServer(
+  jid: string,
+  options: { storeDir?: string; port?: number; onLine?: (line: string) => void } = {},
+): Promise<BusServer> {
+  const [router, worker, frontend] = [createNkeys(), createNkeys(), createNkeys()]
+  const users = { router, worker, frontend }
+  const nats = await startNats({
+    ...options,
+    config: place => natsServerConfig({ ...place, users, instances: [instanceKey(jid)] }),
+  })
+  return { nats, seeds: { router: router.seed, worker: worker.seed, frontend: frontend.seed } }
+}
+
+/** What the services of one instance are to be run with. */
+export interface GatewayOptions {
+  /** A Spectrum 2 configuration: its text, or the path of a file. Secrets belong into {@link secrets}. */
+  readonly cfg: string | { readonly path: string }
+  /** More options for every service: `--irc.flood_rate=0`. Never a secret: everybody on the machine can read them. */
+  readonly flags?: readonly string[]
+  readonly bus: BusServer
+  /** How many processes of each service; one by default. */
+  readonly processes?: Partial<Record<ServiceName, number>>
+  /** Handed over in the environment, each only to the service that needs it. */
+  readonly secrets?: GatewaySecrets
+  /** More environment for every service. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Starts a process that dies again, with a growing pause; true by default. */
+  readonly isSupervised?: boolean
+  /** Called with each line that a process prints. */
+  readonly onLine?: (process: ServiceProcess, line: string) => void
+  /** Told when a process ended unasked, and what is done about it. */
+  readonly onEvent?: (sentence: string) => void
+}
+
+export interface GatewaySecrets {
+  /** Of the component connection (`service.password`). */
+  readonly componentPassword?: string
+  /** Address of a PostgreSQL database with its password (`database.connectionstring`). */
+  readonly databaseUrl?: string
+  /** 32 bytes in base64; random by default, so that nothing stored can be read after the next start. */
+  readonly masterKey?: string
+  /** A file with it instead. */
+  readonly masterKeyFile?: string
+}
+
+/** One process of one service. */
+export class ServiceProcess {
+  readonly service: ServiceName
+  readonly index: number
+  /** Port of `/metrics`, `/healthz` and `/readyz`. */
+  readonly httpPort: number
+  /** Port of the admin API; routers only. */
+  readonly grpcPort: number | undefined
+  readonly child: Child
+  /** Whether it is started again when it dies; may be changed at any time. */
+  isSupervised: boolean
+
+  constructor(parts: Pick<ServiceProcess, 'service' | 'index' | 'httpPort' | 'grpcPort' | 'child' | 'isSupervised'>) {
+    this.service = parts.service
+    this.index = parts.index
+    this.httpPort = parts.httpPort
+    this.grpcPort = parts.grpcPort
+    this.child = parts.child
+    this.isSupervised = parts.isSupervised
+  }
+
+  /** `frontend 1` */
+  get name(): string {
+    return `${this.service} ${this.index + 1}`
+  }
+
+  get pid(): number {
+    return this.child.pid
+  }
+
+  /** Sends a signal, `SIGKILL` by default. A process that it ends is started again when supervised. */
+  kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    return this.child.kill(signal)
+  }
+
+  /** Kills it and keeps it down until {@link resume}. */
+  async hold(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.isSupervised = false
+    await this.child.kill(signal)
+  }
+
+  /** Starts it again after {@link hold}, and returns when it does its work. */
+  async resume(): Promise<void> {
+    this.isSupervised = true
+    await waitUntil(async () => (await this.readiness()) === true, {
+      deadlineMs: 60_000,
+      describe: () => `${this.name} did not come back:\n${this.child.lines.slice(-20).join('\n')}`,
+    })
+  }
+
+  /** The records that it logged, in order; lines that are no JSON are left out. */
+  get log(): Record<string, unknown>[] {
+    return this.child.lines.map(parseRecord).filter(record => record !== undefined)
+  }
+
+  /** True, or why it cannot do its work now: what `/readyz` says. */
+  async readiness(): Promise<true | string> {
+    if (!this.child.isRunning) return `ended (${this.child.exit})`
+    try {
+      const response = await fetch(`http://127.0.0.1:${this.httpPort}/readyz`, { signal: AbortSignal.timeout(5000) })
+      return response.ok || (await response.text()).trim()
+    } catch {
+      // Nobody listens yet.
+      return 'starting'
+    }
+  }
+
+  /** Its metrics as Prometheus text. */
+  async metrics(): Promise<string> {
+    const response = await fetch(`http://127.0.0.1:${this.httpPort}/metrics`, { signal: AbortSignal.timeout(5000) })
+    return response.text()
+  }
+
+  /** The sum of a metric over its labels; 0 when it was never set. */
+  async metric(name: string, labels: Record<string, string> = {}): Promise<number> {
+    return sumOf(await this.metrics(), name, labels)
+  }
+}
+
+/** The processes of one instance. */
+export class Gateway implements AsyncDisposable {
+  readonly processes: readonly ServiceProcess[]
+  #folder: TemporaryFolder
+  #stopping = new AbortController()
+  #onEvent: (sentence: string) => void
+  #failure: Promise<never>
+  #fail: (error: Error) => void
+
+  constructor(processes: readonly ServiceProcess[], folder: TemporaryFolder, onEvent: (sentence: string) => void) {
+    this.processes = processes
+    this.#folder = folder
+    this.#onEvent = onEvent
+    const { promise, reject } = Promise.withResolvers<never>()
+    this.#failure = promise
+    this.#fail = reject
+    // Nobody need be watching.
+    promise.catch(() => undefined)
+    for (const process of processes) this.#watch(process)
+  }
+
+  /** Rejects when a process cannot run at all, however often it is started. */
+  get failure(): Promise<never> {
+    return this.#failure
+  }
+
+  of(service: ServiceName): readonly ServiceProcess[] {
+    return this.processes.filter(process => process.service === service)
+  }
+
+  get frontends(): readonly ServiceProcess[] {
+    return this.of('frontend')
+  }
+
+  get routers(): readonly ServiceProcess[] {
+    return this.of('router')
+  }
+
+  get workers(): readonly ServiceProcess[] {
+    return this.of('worker')
+  }
+
+  /**
+   * Waits until routers and workers do their work and a frontend holds the component connection.
+   *
+   * @param options.deadlineMs - 60 s by default; for ever when Infinity
+   * @param options.onWaiting - told what is still missing, whenever that changes
+   */
+  async ready(options: { deadlineMs?: number; onWaiting?: (missing: string) => void } = {}): Promise<void> {
+    const { deadlineMs = 60_000, onWaiting } = options
+    const end = performance.now() + deadlineMs
+    let before = ''
+    for (;;) {
+      const missing = await this.#missing()
+      if (missing === '') return
+      if (missing !== before) onWaiting?.(missing)
+      before = missing
+      if (performance.now() > end) throw new Error(`the gateway is not ready: ${missing}\n${this.#lastLines()}`)
+      await Promise.race([delay(50, undefined, { signal: this.#stopping.signal }), this.#failure])
+    }
+  }
+
+  /** Ends every process in an orderly way, frontends first: what is under way may finish. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    for (const service of [...serviceNames].reverse())
+      await Promise.all(this.of(service).map(process => process.child.stop()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+    await this.#folder[Symbol.asyncDispose]()
+  }
+
+  async #missing(): Promise<string> {
+    const states = await Promise.all(
+      this.processes.map(async process => ({ process, state: await process.readiness() })),
+    )
+    const isFrontendReady = states.some(({ process, state }) => process.service === 'frontend' && state === true)
+    return states
+      .filter(({ process, state }) => state !== true && !(process.service === 'frontend' && isFrontendReady))
+      .map(({ process, state }) => `${process.name}: ${state}`)
+      .join('; ')
+  }
+
+  #lastLines(): string {
+    return this.processes.map(({ name, child }) => `── ${name}\n${child.lines.slice(-20).join('\n')}`).join('\n')
+  }
+
+  async #watch(process: ServiceProcess): Promise<void> {
+    const { signal } = this.#stopping
+    for (let failures = 0; ; failures++) {
+      const begun = performance.now()
+      await process.child.ended
+      if (signal.aborted) return
+      const { exit, exitCode } = process.child
+      if (exitCode === badConfiguration) {
+        this.#fail(new BadConfigurationError(explain(process)))
+        return
+      }
+      if (performance.now() - begun > steadyMs) failures = 0
+      const pauseMs = failures === 0 ? 0 : Math.min(maxBackOffMs, 250 * 2 ** failures)
+      const plan = process.isSupervised ? `; starting it again${pauseMs > 0 ? ` in ${pauseMs / 1000} s` : ''}` : ''
+      this.#onEvent(`${process.name} ended (${exit})${plan}`)
+      // Whoever killed it may start it again himself, or ask for supervision later.
+      while (!process.isSupervised && !process.child.isRunning && !signal.aborted) await delay(50)
+      await delay(pauseMs, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return
+      if (!process.child.isRunning) process.child.launch()
+    }
+  }
+}
+
+/** A service refuses the configuration; the message is what it said. */
+export class BadConfigurationError extends Error {
+  override name = 'BadConfigurationError'
+}
+
+function explain(process: ServiceProcess): string {
+  const plain = process.child.lines.filter(line => parseRecord(line) === undefined && line.trim() !== '')
+  return plain.slice(-20).join('\n') || `${process.name} cannot run with this configuration`
+}
+
+/** Launches the services of one instance. Returns at once: {@link Gateway.ready} waits. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const folder = await TemporaryFolder.create('gateway')
+  const path = typeof options.cfg === 'string' ? join(folder.path, 'gateway.cfg') : options.cfg.path
+  if (typeof options.cfg === 'string') {
+    await writeFile(path, options.cfg, { mode: 0o600 })
+    await chmod(path, 0o600)
+  }
+  // All routers of one start must share it.
+  const secrets = options.secrets?.masterKeyFile
+    ? options.secrets
+    : { masterKey: randomBytes(32).toString('base64'), ...options.secrets }
+  const processes: ServiceProcess[] = []
+  for (const service of serviceNames)
+    for (let index = 0; index < (options.processes?.[service] ?? 1); index++)
+      processes.push(await launch({ ...options, secrets }, service, index, path))
+  return new Gateway(processes, folder, options.onEvent ?? (() => undefined))
+}
+
+async function launch(
+  options: GatewayOptions,
+  service: ServiceName,
+  index: number,
+  path: string,
+): Promise<ServiceProcess> {
+  const httpPort = await freePort()
+  const grpcPort = service === 'router' ? await freePort() : undefined
+  const args = [
+    join(repositoryRoot, `services/${service}/src/main.ts`),
+    ...['--config', path, `--nats.servers=${options.bus.nats.url}`, `--http.port=${httpPort}`],
+    ...(grpcPort === undefined ? [] : [`--grpc.port=${grpcPort}`]),
+    ...(options.flags ?? []),
+  ]
+  let process: ServiceProcess
+  const child = Child.launch({
+    name: `${service} ${index + 1}`,
+    command: globalThis.process.execPath,
+    args,
+    env: { ...options.env, ...secretsFor(service, options) },
+    isReady: async () => (await process.readiness()) === true,
+    onLine: line => options.onLine?.(process, line),
+  })
+  process = new ServiceProcess({
+    service,
+    index,
+    httpPort,
+    grpcPort,
+    child,
+    isSupervised: options.isSupervised ?? true,
+  })
+  return process
+}
+
+/** Each service's own NATS user; the component's secret only for frontends, database and master key only for routers. */
+function secretsFor(service: ServiceName, { bus, secrets = {} }: GatewayOptions): Record<string, string> {
+  const { componentPassword, databaseUrl, masterKey, masterKeyFile } = secrets
+  const env: Record<string, string | undefined> = { SPECTRUM_NATS_NKEY_SEED: bus.seeds[service] }
+  if (service === 'frontend') env.SPECTRUM_SERVICE_PASSWORD = componentPassword
+  if (service === 'router') {
+    env.SPECTRUM_DATABASE_CONNECTIONSTRING = databaseUrl
+    if (masterKeyFile === undefined) env.SPECTRUM_MASTER_KEY = masterKey
+    else env.SPECTRUM_MASTER_KEY_FILE = masterKeyFile
+  }
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
+
+/** A line of structured log as an object; undefined for anything else. */
+export function parseRecord(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    return JSON.parse(line)
+  } catch {
+    // Half a line, or no JSON at all.
+    return undefined
+  }
+}
+
+/** The sum of all samples of a metric in Prometheus text that carry these labels. */
+export function sumOf(text: string, name: string, labels: Record<string, string>): number {
+  const samples = text.split('\n').filter(line => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+  return samples
+    .filter(line =>
+      Object.entries(labels).every(([label, value]) => line.includes(`${label}=${JSON.stringify(value)}`)),
+    )
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+}
