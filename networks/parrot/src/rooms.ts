@@ -17,6 +17,7 @@ export function createRooms(session: ParrotSession, world: World): Rooms {
     join(request) {
       session.requireOnline()
       const nick = parseNick(request.nick)
+      parseRoom(request.room)
       if (session.latencyMs === 0) return enter(session, world, request, nick)
       return session.pause().then(() => enter(session, world, request, nick))
     },

@@ -1,0 +1,21 @@
+import { randomUUID } from 'node:crypto'
+import { conformance, type SignedIn } from '@spectrum/network-testkit'
+import { parseUser } from '../src/ids.ts'
+import { network } from '../src/index.ts'
+
+const options = {
+  network,
+  account: { username: 'romeo', password: 'capulet-no-more', settings: {} },
+  peerAccount: { username: 'juliet', password: 'montague-no-more', settings: {} },
+  wrongAccount: { username: 'mercutio', password: 'wrong', settings: {} },
+  room: (number: number) => `room-${number}`,
+  closedRoom: 'members',
+  onlineContact: 'polly',
+  hasManyDevices: true,
+  breakConnection: async ({ session }: SignedIn) => {
+    await session.send({ key: randomUUID(), chat: { kind: 'contact', user: parseUser('polly') }, text: '!disconnect' })
+  },
+}
+
+conformance('parrot', { ...options, config: { echo: false } })
+conformance('parrot, slow', { ...options, config: { echo: false, latencyMs: 2 } })

@@ -1,0 +1,6 @@
+export { conformance } from './conformance.ts'
+export type { ConformanceOptions } from './options.ts'
+export { type HeardLine, type Peer, sessionPeer } from './peer.ts'
+export { SignedIn } from './signed-in.ts'
+export { connectDirectly, type LogLine, realClock, TestHost } from './test-host.ts'
+export { patienceMs, until, within } from './until.ts'
