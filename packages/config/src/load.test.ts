@@ -223,6 +223,13 @@ test('a secret may come from a file, and one place only', () => {
   ])
 })
 
+test('a secret on the command line is warned about, without saying it', () => {
+  const { warnings } = load(['--service.jid=a', '--service.backend=irc', '--service.password=hunter2'])
+  assert.deepEqual(warnings, [
+    '--service.password: everybody on this machine can read it there; use SPECTRUM_SERVICE_PASSWORD_FILE or the .cfg',
+  ])
+})
+
 test('a master key is 32 bytes in base64 or hexadecimal', () => {
   const argv = ['--service.jid=a', '--service.backend=irc']
   fc.assert(

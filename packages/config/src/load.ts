@@ -61,6 +61,10 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
     .filter(option => !claimed.has(option) && !option.endsWith('*'))
 
   const flags = readFlags(argv, findings)
+  for (const given of flags.given) {
+    const variable = claimed.get(given.option)?.isSecret && claimed.get(given.option)?.env
+    if (variable) findings.warn(given, `everybody on this machine can read it there; use ${variable}_FILE or the .cfg`)
+  }
   const file = flags.file ?? (env.SPECTRUM_CONFIG || undefined)
   const place = file ?? 'configuration'
   const layers = [readFile(file, findings), readEnvironment(env, known, unclaimed, findings), flags.given]

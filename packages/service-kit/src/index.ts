@@ -19,5 +19,6 @@ export {
   type Metrics,
   Registry,
 } from './metrics.ts'
+export type { TracingOptions } from './otlp.ts'
 export { type RunningService, runService, type ServiceContext, type ServiceDefinition } from './run-service.ts'
 export { currentTraceparent, type SpanHandle, startSpan, startTracing, type Tracing } from './tracing.ts'

@@ -36,6 +36,7 @@ test('secrets and bodies are hidden should they be given by mistake', () => {
   const slip = { password: 'hunter2', body: 'hunter2', token: 'hunter2', masterKey: 'hunter2', xml: 'hunter2' }
   log.info({ ...slip, account: slip }, 'a slip')
   log.child({ account: slip }).info({}, 'a slip')
-  assert.equal(lines.length, 2)
+  log.error({ config: { service: slip } }, 'a slip')
+  assert.equal(lines.length, 3)
   assert.ok(!lines.join().includes('hunter2'))
 })

@@ -77,7 +77,7 @@ export async function runService(definition: ServiceDefinition): Promise<void> {
   const begin = async () => {
     if (config.http.port !== 0) health = await startHealthServer({ ...config.http, registry, log, ready })
     if (config.tracing.otlpEndpoint !== '') {
-      tracing = startTracing({
+      tracing = await startTracing({
         endpoint: config.tracing.otlpEndpoint,
         sampleRatio: config.tracing.sampleRatio,
         resource: {

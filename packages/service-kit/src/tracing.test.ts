@@ -75,14 +75,14 @@ test('without a collector a span costs less than 100 ns', () => {
 test('spans reach the collector under their parents, across promises', async () => {
   await using collector = await startCollector()
   const counts: Record<string, number> = {}
-  const tracing = startTracing({
+  const tracing = await startTracing({
     endpoint: collector.url,
     resource: { 'service.name': 'spectrum-worker' },
     onSpans: (result, count) => {
       counts[result] = (counts[result] ?? 0) + count
     },
   })
-  assert.throws(() => startTracing({ endpoint: collector.url, resource: {} }), /on already/)
+  await assert.rejects(startTracing({ endpoint: collector.url, resource: {} }), /on already/)
   const outer = startSpan('receive', remote)
   await outer.run(async () => {
     await turn()
@@ -117,7 +117,7 @@ test('what the collector does not take is counted and told', async () => {
   await using collector = await startCollector(400)
   const counts: Record<string, number> = {}
   const failures: unknown[] = []
-  const tracing = startTracing({
+  const tracing = await startTracing({
     onFailure: error => failures.push(error),
     endpoint: `${collector.url}/custom/path`,
     resource: {},
@@ -134,7 +134,7 @@ test('what the collector does not take is counted and told', async () => {
 
 test('a trace that others do not record, and a ratio of 0, record nothing but pass the context on', async () => {
   await using collector = await startCollector()
-  const tracing = startTracing({ endpoint: collector.url, resource: {}, sampleRatio: 0 })
+  const tracing = await startTracing({ endpoint: collector.url, resource: {}, sampleRatio: 0 })
   const unsampled = startSpan('work', remote.replace(/01$/, '00'))
   assert.match(unsampled.traceparent ?? '', /^00-a{32}-[0-9a-f]{16}-00$/)
   unsampled.end()
@@ -149,7 +149,7 @@ test('a trace that others do not record, and a ratio of 0, record nothing but pa
 
 test('a collector that is away does not hold up the end', async () => {
   const counts: Record<string, number> = {}
-  const tracing = startTracing({
+  const tracing = await startTracing({
     endpoint: 'http://127.0.0.1:9',
     resource: {},
     onSpans: (result, count) => {

@@ -1,25 +1,5 @@
-import {
-  type Context,
-  context,
-  ROOT_CONTEXT,
-  type Span,
-  SpanStatusCode,
-  TraceFlags,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
-import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { ExportResultCode } from '@opentelemetry/core'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
-import { resourceFromAttributes } from '@opentelemetry/resources'
-import {
-  BasicTracerProvider,
-  BatchSpanProcessor,
-  ParentBasedSampler,
-  type SpanExporter,
-  type SpanProcessor,
-  TraceIdRatioBasedSampler,
-} from '@opentelemetry/sdk-trace-base'
+import { type Context, context, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
+import type { TracingOptions } from './otlp.ts'
 import { fromTraceparent, toTraceparent } from './traceparent.ts'
 
 /** One piece of work in a trace. Costs next to nothing while tracing is off. */
@@ -36,25 +16,6 @@ export interface SpanHandle {
   /** Ends the span, as failed when there is an error. Once. */
   end(error?: unknown): void
 }
-
-export interface TracingOptions {
-  /** OTLP/HTTP collector; without a path, `/v1/traces` is added. */
-  readonly endpoint: string
-  /** Share of new traces that is recorded, 0–1. Default 1. */
-  readonly sampleRatio?: number
-  /** What the spans say of their process: `service.name`, `service.version` … */
-  readonly resource: Readonly<Record<string, string>>
-  /**
-   * Counts recorded spans: each as `ended`, later as `sent`, or as `failed` when the collector did not take it. What is
-   * missing between them was dropped because too many waited.
-   */
-  readonly onSpans?: (result: 'ended' | 'sent' | 'failed', count: number) => void
-  /** Told why spans could not be sent, at most once for each batch. */
-  readonly onFailure?: (error: unknown) => void
-}
-
-/** How long the collector may take for a batch, retries included: also the most that switching tracing off can last. */
-const exportTimeoutMs = 3_000
 
 /** Tracing that is switched on; disposing sends what is left, if the collector takes it, and switches it off. */
 export interface Tracing extends AsyncDisposable {
@@ -83,26 +44,18 @@ export function currentTraceparent(): string | undefined {
   return span && toTraceparent(span.spanContext())
 }
 
-/** Switches tracing on in this process. Only one at a time: throws when it is on already. */
-export function startTracing(options: TracingOptions): Tracing {
+/** Switches tracing on in this process. Only one at a time: rejects when it is on already. */
+export async function startTracing(options: TracingOptions): Promise<Tracing> {
+  // Loaded only where it is used: it costs some 20 MB.
+  const { createExport } = await import('./otlp.ts')
   if (tracer !== undefined) throw new Error('tracing is on already')
-  const { endpoint, sampleRatio = 1, resource } = options
-  const exporter = new OTLPTraceExporter({ url: tracesUrl(endpoint), timeoutMillis: exportTimeoutMs })
-  const batches = new BatchSpanProcessor(reported(exporter, options), { exportTimeoutMillis: exportTimeoutMs })
-  const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes(resource),
-    sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampleRatio) }),
-    spanProcessors: [countEnds(options), batches],
-  })
-  const manager = new AsyncLocalStorageContextManager().enable()
-  context.setGlobalContextManager(manager)
-  tracer = provider.getTracer('spectrum')
+  const exporting = createExport(options)
+  tracer = exporting.tracer
   return {
-    flush: () => provider.forceFlush(),
+    flush: exporting.flush,
     async [Symbol.asyncDispose]() {
       tracer = undefined
-      context.disable()
-      await provider.shutdown()
+      await exporting.stop()
     },
   }
 }
@@ -126,36 +79,4 @@ function recorded(span: Span, under: Context): SpanHandle {
       span.end()
     },
   }
-}
-
-function countEnds({ onSpans }: TracingOptions): SpanProcessor {
-  return {
-    onStart() {},
-    onEnd: span => {
-      if (span.spanContext().traceFlags & TraceFlags.SAMPLED) onSpans?.('ended', 1)
-    },
-    forceFlush: async () => {},
-    shutdown: async () => {},
-  }
-}
-
-/** Tells of every batch what became of it, and the processor that all is well: it could only throw the failure elsewhere. */
-function reported(exporter: SpanExporter, { onSpans, onFailure }: TracingOptions): SpanExporter {
-  return {
-    export: (spans, done) =>
-      exporter.export(spans, ({ code, error }) => {
-        const isSent = code === ExportResultCode.SUCCESS
-        onSpans?.(isSent ? 'sent' : 'failed', spans.length)
-        if (!isSent) onFailure?.(error)
-        done({ code: ExportResultCode.SUCCESS })
-      }),
-    forceFlush: async () => exporter.forceFlush?.(),
-    shutdown: () => exporter.shutdown(),
-  }
-}
-
-function tracesUrl(endpoint: string): string {
-  const url = new URL(endpoint)
-  if (url.pathname === '/') url.pathname = '/v1/traces'
-  return url.href
 }
