@@ -53,6 +53,8 @@ export type Show = 'online' | 'chat' | 'away' | 'xa' | 'dnd' | 'offline' | 'invi
 export interface Presence {
   readonly show: Show
   readonly status?: string
+  /** Nothing was touched there since (XEP-0319). */
+  readonly idleSince?: Date
 }
 
 /** A person on the user's list there. Absent fields keep what is known; an empty `groups` clears. */

@@ -1,5 +1,6 @@
 import type { Form, FormValues } from './forms.ts'
 import type { RoomId, UserId } from './ids.ts'
+import type { Presence } from './messages.ts'
 
 /** XEP-0045 section 5. `none` as a role is somebody who is not in the room. */
 export type Affiliation = 'owner' | 'admin' | 'member' | 'none' | 'outcast'
@@ -13,6 +14,14 @@ export interface Occupant {
   /** The person behind the nick, when the network tells. */
   readonly user?: UserId
   readonly away?: string | true
+  /** More than away, where the network tells; goes before `away`. */
+  readonly presence?: Presence
+  /** How the person is called beyond the nick (Spectrum 2's alias). */
+  readonly name?: string
+  /** Stays the same whatever the nick, within this room (XEP-0421). Absent: derived from `user`, where that is known. */
+  readonly id?: string
+  /** Titles beyond role and affiliation (XEP-0317). */
+  readonly hats?: readonly string[]
   /** True for the user's own occupant. */
   readonly self?: boolean
   readonly avatarHash?: string
@@ -38,6 +47,10 @@ export interface RoomFacts {
   readonly isPasswordProtected?: boolean
   readonly isHidden?: boolean
   readonly maxOccupants?: number
+  /** SHA-1 of the room's picture in hex; fetched with the room's vCard (XEP-0486). */
+  readonly avatarHash?: string
+  /** The larger community that the room belongs to (XEP-0503). */
+  readonly space?: { readonly id: string; readonly name: string }
 }
 
 /** One line of a room list. */
@@ -93,6 +106,8 @@ export interface Rooms {
     readonly max: number
     readonly after?: string
   }) => Promise<{ readonly rooms: readonly RoomListing[]; readonly next?: string }>
+  /** Rooms the user belongs to on the network, whether joined now or not: kept as bookmarks (XEP-0402). */
+  readonly bookmarks?: () => Promise<readonly RoomListing[]>
   readonly create?: (name: string, members: readonly UserId[]) => Promise<RoomId>
   readonly destroy?: (room: RoomId, reason?: string) => Promise<void>
   /** The room's settings as a form (XEP-0045 section 10), and the filled form back. */
