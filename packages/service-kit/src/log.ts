@@ -1,8 +1,9 @@
 import pino from 'pino'
+import { redact } from './redaction.ts'
 
 /**
- * Fields first, then a fixed sentence: never bodies, never secrets. Satisfies `Logger` of `@spectrum/network`.
- * Ids stand under the same keys everywhere: `login`, `chat`, `backend`, `lane`. An error stands under `err`.
+ * Fields first, then a fixed sentence: never bodies, never secrets (fields with such names are hidden all the same).
+ * Satisfies `Logger` of `@spectrum/network`. Ids stand under the same keys everywhere: `login`, `chat`, `backend`, `lane`. An error stands under `err`.
  */
 export interface Log {
   debug(fields: object, message: string): void
@@ -15,9 +16,11 @@ export interface Log {
   flush(): void
 }
 
+type Level = 'debug' | 'info' | 'warn' | 'error'
+
 export interface LogOptions {
   /** Least severe line that is written. Default `info`. */
-  readonly level?: 'debug' | 'info' | 'warn' | 'error'
+  readonly level?: Level
   /** Fields of every line: which service, which instance. */
   readonly fields?: object
   /** Where lines go. Default: standard output. */
@@ -30,28 +33,14 @@ export interface LogDestination {
   flushSync?(): void
 }
 
-/** Fields that are never written, at the top and one level below: a last net, not a licence to log them. */
-const hidden = [
-  'password',
-  'secret',
-  'masterKey',
-  'nkeySeed',
-  'connectionstring',
-  'token',
-  'roomKey',
-  'body',
-  'text',
-  'xml',
-]
-
 /** Creates a log of JSON lines: `{"level":"info","time":"2026-01-01T00:00:00.000Z",…,"msg":"…"}`. */
 export function createLogger({ level = 'info', fields = {}, destination = standardOutput() }: LogOptions = {}): Log {
   const options: pino.LoggerOptions = {
     level,
-    base: fields,
+    base: redact(fields),
+    serializers: { err: (error: unknown) => error },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: label => ({ level: label }) },
-    redact: { paths: hidden.flatMap(name => [name, `*.${name}`]), censor: '[hidden]' },
   }
   return toLog(pino(options, destination), () => destination.flushSync?.())
 }
@@ -62,12 +51,15 @@ function standardOutput(): LogDestination {
 }
 
 function toLog(logger: pino.Logger, flush: () => void): Log {
+  const at = (level: Level) => (fields: object, message: string) => {
+    if (logger.isLevelEnabled(level)) logger[level](redact(fields), message)
+  }
   return {
-    debug: (fields, message) => logger.debug(fields, message),
-    info: (fields, message) => logger.info(fields, message),
-    warn: (fields, message) => logger.warn(fields, message),
-    error: (fields, message) => logger.error(fields, message),
-    child: fields => toLog(logger.child(fields), flush),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: fields => toLog(logger.child(redact(fields)), flush),
     flush,
   }
 }
