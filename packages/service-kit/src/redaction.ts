@@ -1,11 +1,19 @@
 import pino from 'pino'
 
 /** Names of fields that are never written, however deep they stand: a last net, not a licence to log them. */
-const hidden = new Set(
-  ['password', 'secret', 'token', 'credentials', 'masterKey', 'nkeySeed', 'connectionstring', 'roomKey', 'seed'].concat(
-    ['body', 'text', 'xml', 'stanza'],
-  ),
-)
+const secrets = [
+  'password',
+  'secret',
+  'token',
+  'credentials',
+  'masterKey',
+  'nkeySeed',
+  'seed',
+  'roomKey',
+  'connectionstring',
+]
+const bodies = ['body', 'text', 'xml', 'stanza']
+const hidden = new Set([...secrets, ...bodies])
 
 const deepest = 6
 
