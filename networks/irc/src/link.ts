@@ -168,6 +168,8 @@ export class Link {
   // ---- rooms
 
   join(request: JoinRequest, name: string): void {
+    if (!isChannel(name)) throw new NetworkError('bad-address', 'That cannot be the name of an IRC channel.')
+    requireKey(request.password)
     const known = this.roomNamed(name)
     if (known && known.id !== request.room) {
       return this.#refuse(request.room, 'conflict', `On this server ${name} and ${known.name} are the same channel.`)
@@ -175,8 +177,11 @@ export class Link {
     if (known?.state === 'joined') return this.tell(known)
     const room = known ?? new Room(request.room, name)
     if (request.password !== undefined) room.password = request.password
-    if (known) return
-    serialiseLine('JOIN', [name, request.password ?? ''])
+    if (known) {
+      // Somebody waits for an answer now, which may be that the server cannot be reached.
+      if (known.state === 'waiting') known.isKept = false
+      return
+    }
     this.rooms.set(this.fold(name), room)
     if (!this.isOnline) return
     if (this.#toJoin.push(room) === 1) setImmediate(() => this.#flushJoins())
@@ -208,8 +213,6 @@ export class Link {
     const keys = rooms.flatMap(room => (room.password ? [room.password] : []))
     const names = rooms.map(room => room.name).join(',')
     try {
-      if (keys.some(key => key.includes(',')))
-        throw new NetworkError('not-authorized', 'Keys of IRC channels contain no comma.')
       this.send(serialiseLine('JOIN', keys.length > 0 ? [names, keys.join(',')] : [names]))
     } catch (error) {
       const { code, message } = NetworkError.from(error)
@@ -345,4 +348,10 @@ function awayText({ show, status }: Presence): string | undefined {
     .slice(0, 200)
     .toWellFormed()
   return text || (show === 'dnd' ? 'Do not disturb' : 'Away')
+}
+
+function requireKey(key: string | undefined): void {
+  if (key !== undefined && /[\0-\x20\x7f,]|^:/.test(key)) {
+    throw new NetworkError('not-authorized', 'Keys of IRC channels contain no spaces, commas or control characters.')
+  }
 }

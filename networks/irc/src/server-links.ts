@@ -13,6 +13,8 @@ interface Served {
   /** Settles at the first success or the first failure since somebody asked. */
   waiting: { promise: Promise<Link>; resolve(link: Link): void; reject(error: NetworkError): void } | undefined
   usedAt: number
+  /** Ends the pause before the next attempt: somebody is waiting. */
+  wake(): void
 }
 
 /** The IRC servers that one user chose by the names of rooms and contacts: a connection to each, made when first needed. */
@@ -54,8 +56,9 @@ export class ServerLinks {
   }
 
   join(request: JoinRequest, name: string, server: string): void {
-    const { link } = this.#serve(server)
-    link.join(request, name)
+    const served = this.#serve(server)
+    served.link.join(request, name)
+    served.wake()
   }
 
   /** The connection to a server, once it is there. Rejects as the connection does. */
@@ -63,6 +66,7 @@ export class ServerLinks {
     const served = this.#serve(server)
     if (served.link.isOnline) return Promise.resolve(served.link)
     served.waiting ??= Promise.withResolvers<Link>()
+    served.wake()
     return served.waiting.promise
   }
 
@@ -78,6 +82,7 @@ export class ServerLinks {
       stop: new AbortController(),
       waiting: undefined,
       usedAt: this.#parts.host.clock.monotonic(),
+      wake: () => {},
     }
     this.#served.set(server, served)
     void this.#supervise(server, served)
@@ -87,7 +92,7 @@ export class ServerLinks {
   /** Connects, and again after a break for as long as the user is in rooms there. Never rejects. */
   async #supervise(server: string, served: Served): Promise<void> {
     const { host, ticker } = this.#parts
-    const tick = (): void => this.#closeIfIdle(served)
+    const tick = (): void => this.#closeIfIdle(server, served)
     ticker.add(tick)
     for (let failures = 0; !served.stop.signal.aborted; failures++) {
       try {
@@ -105,30 +110,33 @@ export class ServerLinks {
         served.waiting = undefined
         served.link.disconnected(failure)
         if (served.link.rooms.size === 0) break
-        await pause(
-          Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures) * (0.75 + Math.random() / 2),
-          served.stop.signal,
-        )
+        const ms = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures) * (0.75 + Math.random() / 2)
+        await pause(ms, served)
       }
     }
     ticker.delete(tick)
-    this.#served.delete(server)
+    if (this.#served.get(server) === served) this.#served.delete(server)
   }
 
-  #closeIfIdle(served: Served): void {
+  #closeIfIdle(server: string, served: Served): void {
     if (!served.link.isOnline || served.link.rooms.size > 0) return
-    if (this.#parts.host.clock.monotonic() - served.usedAt > IDLE_MS) served.stop.abort()
+    if (this.#parts.host.clock.monotonic() - served.usedAt <= IDLE_MS) return
+    // Whoever needs the server from now on gets a new connection.
+    this.#served.delete(server)
+    served.stop.abort()
   }
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, served: Served): Promise<void> {
   return new Promise(resolve => {
     const done = (): void => {
       clearTimeout(timer)
-      signal.removeEventListener('abort', done)
+      served.stop.signal.removeEventListener('abort', done)
+      served.wake = () => {}
       resolve()
     }
     const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
+    served.wake = done
+    served.stop.signal.addEventListener('abort', done, { once: true })
   })
 }
