@@ -162,6 +162,8 @@ export class Child implements AsyncDisposable {
     this.#firstLine = this.lines.length
     const child = spawn(argv[0] as string, argv.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own: Ctrl-C in the terminal is for us alone, who end the others in their order.
+      detached: true,
       env: { ...baseEnvironment(), ...env },
       ...(cwd === undefined ? {} : { cwd }),
       ...user,

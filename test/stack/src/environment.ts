@@ -70,3 +70,10 @@ export function topologies(): readonly Topology[] {
   if (chosen !== 'single' && chosen !== 'pair') throw new Error('SPECTRUM_TOPOLOGY must be single or pair')
   return [chosen]
 }
+
+/** The variables that set options of the gateway. */
+export function spectrumVariables(): Record<string, string> {
+  const isOurs = (entry: [string, string | undefined]): entry is [string, string] =>
+    entry[0].startsWith('SPECTRUM_') && !entry[0].startsWith('SPECTRUM_TOPOLOGY') && entry[1] !== undefined
+  return Object.fromEntries(Object.entries(process.env).filter(isOurs))
+}

@@ -48,6 +48,8 @@ export interface GatewayOptions {
   /** More options for every service: `--irc.flood_rate=0`. Never a secret: everybody on the machine can read them. */
   readonly flags?: readonly string[]
   readonly bus: BusServer
+  /** Ports of health and metrics, and of the routers' admin API; free ones by default. */
+  readonly ports?: { readonly http?: Readonly<Record<ServiceName, number>>; readonly grpc?: number }
   /** How many processes of each service; one by default. */
   readonly processes?: Partial<Record<ServiceName, number>>
   /** Handed over in the environment, each only to the service that needs it. */
@@ -67,8 +69,11 @@ export interface GatewaySecrets {
   readonly componentPassword?: string
   /** Address of a PostgreSQL database with its password (`database.connectionstring`). */
   readonly databaseUrl?: string
-  /** 32 bytes in base64; random by default, so that nothing stored can be read after the next start. */
-  readonly masterKey?: string
+  /**
+   * 32 bytes in base64; random by default, so that nothing stored can be read after the next start. Null: the
+   * configuration has it.
+   */
+  readonly masterKey?: string | null
   /** A file with it instead. */
   readonly masterKeyFile?: string
 }
@@ -198,9 +203,12 @@ export class Gateway implements AsyncDisposable {
    * Waits until routers and workers do their work and a frontend holds the component connection.
    *
    * @param options.deadlineMs - 60 s by default; for ever when Infinity
+   * @param options.signal - gives up waiting
    * @param options.onWaiting - told what is still missing, whenever that changes
    */
-  async ready(options: { deadlineMs?: number; onWaiting?: (missing: string) => void } = {}): Promise<void> {
+  async ready(
+    options: { deadlineMs?: number; signal?: AbortSignal; onWaiting?: (missing: string) => void } = {},
+  ): Promise<void> {
     const { deadlineMs = 60_000, onWaiting } = options
     const end = performance.now() + deadlineMs
     let before = ''
@@ -210,7 +218,9 @@ export class Gateway implements AsyncDisposable {
       if (missing !== before) onWaiting?.(missing)
       before = missing
       if (performance.now() > end) throw new Error(`the gateway is not ready: ${missing}\n${this.#lastLines()}`)
-      await Promise.race([delay(50, undefined, { signal: this.#stopping.signal }), this.#failure])
+      options.signal?.throwIfAborted()
+      this.#stopping.signal.throwIfAborted()
+      await Promise.race([delay(50), this.#failure])
     }
   }
 
@@ -300,8 +310,8 @@ async function launch(
   index: number,
   path: string,
 ): Promise<ServiceProcess> {
-  const httpPort = await freePort()
-  const grpcPort = service === 'router' ? await freePort() : undefined
+  const httpPort = options.ports?.http?.[service] ?? (await freePort())
+  const grpcPort = service === 'router' ? (options.ports?.grpc ?? (await freePort())) : undefined
   const args = [
     join(repositoryRoot, `services/${service}/src/main.ts`),
     ...['--config', path, `--nats.servers=${options.bus.nats.url}`, `--http.port=${httpPort}`],
@@ -331,14 +341,16 @@ async function launch(
 /** Each service's own NATS user; the component's secret only for frontends, database and master key only for routers. */
 function secretsFor(service: ServiceName, { bus, secrets = {} }: GatewayOptions): Record<string, string> {
   const { componentPassword, databaseUrl, masterKey, masterKeyFile } = secrets
-  const env: Record<string, string | undefined> = { SPECTRUM_NATS_NKEY_SEED: bus.seeds[service] }
+  const env: Record<string, string | null | undefined> = { SPECTRUM_NATS_NKEY_SEED: bus.seeds[service] }
   if (service === 'frontend') env.SPECTRUM_SERVICE_PASSWORD = componentPassword
   if (service === 'router') {
     env.SPECTRUM_DATABASE_CONNECTIONSTRING = databaseUrl
     if (masterKeyFile === undefined) env.SPECTRUM_MASTER_KEY = masterKey
     else env.SPECTRUM_MASTER_KEY_FILE = masterKeyFile
   }
-  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined))
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  )
 }
 
 /** A line of structured log as an object; undefined for anything else. */

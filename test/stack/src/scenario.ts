@@ -8,7 +8,8 @@ import { type Pattern, xml } from './xml.ts'
 import { XmppClient } from './xmpp-client.ts'
 
 /** What a scenario needs beyond the defaults. */
-export interface ScenarioOptions extends Omit<StackOptions, 'topology'> {
+export interface ScenarioOptions
+  extends Pick<StackOptions, 'irc' | 'network' | 'cfg' | 'prosodySecret' | 'conflictResolve' | 'isImpatient'> {
   /** Whether romeo and juliet are registered and online at the gateway when it begins; true by default. */
   readonly isRegistered?: boolean
   /** Starts a system for this scenario alone, because it leaves it changed or asks for one that differs. */
@@ -235,9 +236,9 @@ async function perform(
   }
 }
 
-function sharedStack(options: StackOptions & ScenarioOptions): Promise<Stack> {
-  const { isRegistered: _, timeoutMs: __, isAlone: ___, onLine: ____, ...parts } = options
-  const key = JSON.stringify(parts)
+function sharedStack(options: StackOptions): Promise<Stack> {
+  const { topology, irc, network, cfg, prosodySecret, conflictResolve, isImpatient } = options
+  const key = JSON.stringify([topology, irc, network, cfg, prosodySecret, conflictResolve, isImpatient])
   let stack = stacks.get(key)
   if (stack === undefined) {
     stack = startStack(options)

@@ -23,9 +23,16 @@ export interface StackOptions {
   readonly prosodySecret?: string
   /** What Prosody does when a component connects twice; `kick_old` by default, as the gateway wants it. */
   readonly conflictResolve?: 'kick_old' | 'kick_new'
+  /** Fixed ports for XMPP clients and for IRC clients; free ones by default. */
+  readonly clientPort?: number
+  readonly ircPort?: number
+  /** Gives up waiting for the gateway. */
+  readonly signal?: AbortSignal
   /** Does not wait for the gateway to be connected. */
   readonly isImpatient?: boolean
   readonly onLine?: (process: ServiceProcess, line: string) => void
+  /** Told when a process ended unasked, and what is done about it. */
+  readonly onEvent?: (sentence: string) => void
 }
 
 /** A whole system on loopback: Prosody, an IRC server, NATS, a database and the services. */
@@ -83,8 +90,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     startProsody({
       component: { jid, secret: options.prosodySecret ?? secret },
       conflictResolve: options.conflictResolve ?? 'kick_old',
+      ...(options.clientPort === undefined ? {} : { clientPort: options.clientPort }),
     }),
-    startIrc(),
+    startIrc(options.ircPort === undefined ? {} : { port: options.ircPort }),
     startBusServer(jid),
     isPair ? startPostgres() : undefined,
   ])
@@ -97,9 +105,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       processes: { frontend: count, router: count, worker: count },
       secrets: { componentPassword: secret, ...(postgres ? { databaseUrl: database } : {}) },
       ...(options.onLine ? { onLine: options.onLine } : {}),
+      ...(options.onEvent ? { onEvent: options.onEvent } : {}),
     }),
   )
-  if (!options.isImpatient) await gateway.ready()
+  if (!options.isImpatient) await gateway.ready(options.signal ? { signal: options.signal } : {})
   return new Stack({ jid, secret, prosody, ircServer, bus, postgres, database, gateway }, resources.move())
 }
 

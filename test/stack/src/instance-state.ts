@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto'
+import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Config } from '@spectrum/config'
+import { isAlive } from './cache.ts'
+import { userStateDirectory } from './environment.ts'
+import { StartError } from './terminal.ts'
+
+/** What an instance keeps over restarts. Held by one process at a time; disposing lets go of it. */
+export interface InstanceState extends Disposable {
+  readonly folder: string
+  /** What JetStream keeps. */
+  readonly natsStore: string
+  /** The key that stored credentials are sealed with, made at the first start, readable by this user only. */
+  readonly masterKeyFile: string
+  /** The SQLite file where it is not the configured one. */
+  readonly database: string | undefined
+}
+
+/** Where Spectrum 2 keeps data by default: only root may make folders there. */
+const originalFolder = '/var/lib/spectrum2/'
+
+/**
+ * Prepares the folder of an instance: where the configured SQLite database lies. Where that is below Spectrum 2's own
+ * folder, or the database is no file, and an ordinary user may not write there, it is
+ * `~/.local/state/spectrum-cloud/<jid>`.
+ *
+ * @throws StartError when the folder cannot be written, or another process uses it
+ */
+export function openState(config: Config): InstanceState {
+  const { type, database } = config.database
+  const { jid } = config.service
+  const configured = type === 'sqlite3' ? dirname(database) : join(originalFolder, jid)
+  const isReplaceable = `${configured}/`.startsWith(originalFolder)
+  const problem = makeWritable(configured)
+  if (problem !== undefined && !isReplaceable)
+    throw new StartError(
+      `The folder ${configured} cannot be written (${problem}): please choose another place with --database.database=FILE.`,
+    )
+  const folder = problem === undefined ? configured : join(userStateDirectory(), jid)
+  const fallback = problem === undefined ? undefined : makeWritable(folder)
+  if (fallback !== undefined)
+    throw new StartError(
+      `Neither ${configured} (${problem}) nor ${folder} (${fallback}) can be written: please choose a place with --database.database=FILE.`,
+    )
+  const lock = takeFolder(folder, jid)
+  return {
+    folder,
+    natsStore: join(folder, 'nats'),
+    masterKeyFile: masterKey(folder),
+    database: type === 'sqlite3' && folder !== configured ? join(folder, 'database.sql') : undefined,
+    [Symbol.dispose]: () => rmSync(lock, { force: true }),
+  }
+}
+
+/** Makes a folder unless it exists; undefined when it can be written, else why not. */
+function makeWritable(folder: string): string | undefined {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown error'
+  }
+}
+
+/** Two starts on one folder would corrupt what NATS keeps there. */
+function takeFolder(folder: string, jid: string): string {
+  const lock = join(folder, `${jid}.pid`)
+  for (;;)
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx', mode: 0o600 })
+      return lock
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      const owner = Number(readFileSync(lock, 'utf8'))
+      if (owner > 0 && owner !== process.pid && isAlive(owner))
+        throw new StartError(`Another gateway for ${jid} (process ${owner}) already uses ${folder}.`)
+      rmSync(lock, { force: true })
+    }
+}
+
+function masterKey(folder: string): string {
+  const file = join(folder, 'master.key')
+  try {
+    writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return file
+}

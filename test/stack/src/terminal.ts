@@ -1,0 +1,52 @@
+import { parseRecord } from './gateway.ts'
+
+/** What went wrong, in one sentence for the person at the terminal; no stack trace is shown. */
+export class StartError extends Error {
+  override name = 'StartError'
+}
+
+/** Progress and logs go to stderr: stdout carries only what was asked for. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+const levels = ['debug', 'info', 'warn', 'error'] as const
+
+/** Fields that every line has, or that say nothing to a person. */
+const dull = new Set(['level', 'time', 'msg', 'service', 'jid', 'pid', 'hostname'])
+
+/** One line of a service for a person to read; undefined when it is less severe than asked for. */
+export function readable(name: string, line: string, least: (typeof levels)[number]): string | undefined {
+  const record = parseRecord(line)
+  if (record === undefined) return line.trim() === '' ? undefined : `${name}: ${line}`
+  const level = String(record.level)
+  if (levels.indexOf(level as (typeof levels)[number]) < levels.indexOf(least)) return undefined
+  const fields = Object.entries(record)
+    .filter(([key]) => !dull.has(key))
+    .map(([key, value]) => `${key}=${describe(value)}`)
+  const mark = level === 'info' || level === 'debug' ? '' : `${level}: `
+  return `${String(record.time).slice(11, 19)} ${name}: ${mark}${record.msg}${fields.length > 0 ? ` (${fields.join(', ')})` : ''}`
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  const { message } = value as { message?: unknown }
+  return typeof message === 'string' ? message : JSON.stringify(value)
+}
+
+/**
+ * The first request to end: Ctrl-C, SIGTERM, or the terminal closed. npm passes a signal on that the terminal has sent
+ * to everybody already, so what follows within two seconds is the same wish; what comes later is impatience.
+ */
+export function stopRequests(): { first: Promise<NodeJS.Signals>; impatience: Promise<void> } {
+  const first = Promise.withResolvers<NodeJS.Signals>()
+  const impatience = Promise.withResolvers<void>()
+  let since: number | undefined
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      since ??= performance.now()
+      if (performance.now() - since > 2000) impatience.resolve()
+      first.resolve(signal)
+    })
+  return { first: first.promise, impatience: impatience.promise }
+}
