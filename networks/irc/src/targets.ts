@@ -15,7 +15,7 @@ const TLS_PORT = 6697
  * The result's host is in lower case.
  */
 export function parseTarget(text: string): Target {
-  const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+))(?::(\+?)(\d{1,5}))?$/.exec(text.trim())
+  const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+))(?::(\+?)(\d{1,5}))?$/.exec(text)
   const host = parts?.[1] ?? parts?.[2]
   const port = parts?.[4] === undefined ? DEFAULT_PORT : Number(parts[4])
   if (host === undefined || !isHost(host) || port < 1 || port > 65535) {
