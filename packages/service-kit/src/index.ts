@@ -11,6 +11,7 @@ export { createLogger, type Log, type LogDestination, type LogOptions } from './
 export {
   type Counter,
   counter,
+  type Declaration,
   defineMetrics,
   type Gauge,
   gauge,

@@ -1,4 +1,4 @@
-import { createElement, Element } from 'ltx'
+import { createElement, Element, parse } from 'ltx'
 import { dropIllegal, escapeAttribute, escapeText } from './xml.ts'
 
 export { Element }
@@ -47,4 +47,14 @@ export function textOf(parent: Element, name: string, xmlns?: string): string | 
 /** The child elements, without text. */
 export function childElements(parent: Element): Element[] {
   return parent.children.filter(child => typeof child !== 'string')
+}
+
+/** Reads one element from text; `undefined` when the text is not XML or more than one element. */
+export function parseElement(text: string): Element | undefined {
+  try {
+    return parse(text)
+  } catch {
+    // The library says no more than that it is not XML.
+    return undefined
+  }
 }

@@ -2,7 +2,7 @@
 export { Component, type ComponentOptions } from './component.ts'
 export type { StreamLog } from './component-stream.ts'
 export type { OutputItem } from './confirmed-output.ts'
-export { type Child, childElements, childOf, Element, textOf, toXml, xml } from './element.ts'
+export { type Child, childElements, childOf, Element, parseElement, textOf, toXml, xml } from './element.ts'
 export { conditionOf, type ErrorType, errorElement, errorReply, resultReply, type StanzaError } from './errors.ts'
 export { escapeNode, type NodeStyle, nameToNode, nodeToName, unescapeNode } from './escaping.ts'
 export {
@@ -26,6 +26,13 @@ export {
   prepareResource,
 } from './jid.ts'
 export { namespaces } from './namespaces.ts'
-export { messageXml, presenceXml, type StanzaHead, textElement } from './stanza.ts'
+export {
+  addressTo,
+  messageStanza,
+  presenceStanza,
+  type StanzaHead,
+  textElement,
+  type UnaddressedStanza,
+} from './stanza.ts'
 export { type Excess, excessOf, StanzaParser, StreamParseError } from './stanza-parser.ts'
 export { dropIllegal, escapeAttribute, escapeText, exceeds, splitText } from './xml.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type ProsodyServer, startProsody, waitUntil, XmppClient } from '@spectrum/stack'
-import { Component, type ComponentOptions, type Element, messageXml, textOf } from '../src/index.ts'
+import { addressTo, Component, type ComponentOptions, type Element, messageStanza, textOf } from '../src/index.ts'
 
 const domain = 'localhost'
 const gateway = { jid: 'gw.localhost', secret: 'open sesame' }
@@ -43,7 +43,10 @@ describe('a component of a real Prosody', () => {
 
     const confirmed: number[] = []
     for (let n = 0; n < 1_000; n++) {
-      const xml = messageXml({ from: 'juliet@gw.localhost', to: romeo.jid, type: 'chat' }, `<body>${n}</body>`)
+      const xml = addressTo(
+        messageStanza({ from: 'juliet@gw.localhost', type: 'chat' }, `<body>${n}</body>`),
+        romeo.jid,
+      )
       component.send({ xml, stanzas: 1, onConfirmed: () => confirmed.push(n) })
     }
     await waitUntil(() => confirmed.length === 1_000, { deadlineMs: 20_000, describe: () => `${confirmed.length}` })
@@ -64,7 +67,10 @@ describe('a component of a real Prosody', () => {
     await prosody.kill()
     const confirmed: number[] = []
     for (let n = 0; n < 500; n++) {
-      const xml = messageXml({ from: 'juliet@gw.localhost', to: 'romeo@localhost', type: 'chat' }, `<body>${n}</body>`)
+      const xml = addressTo(
+        messageStanza({ from: 'juliet@gw.localhost', type: 'chat' }, `<body>${n}</body>`),
+        'romeo@localhost',
+      )
       component.send({ xml, stanzas: 1, onConfirmed: () => confirmed.push(n) })
     }
     await prosody.restart()
@@ -85,7 +91,8 @@ describe('a component of a real Prosody', () => {
         onConfirmed: () => outcome.push(name),
         onPoison: () => outcome.push(`${name} is poison`),
       })
-    const good = (body: string) => messageXml({ from: 'juliet@gw.localhost', to: romeo.jid }, `<body>${body}</body>`)
+    const good = (body: string) =>
+      addressTo(messageStanza({ from: 'juliet@gw.localhost' }, `<body>${body}</body>`), romeo.jid)
     send('first', good('first'))
     send('second', '<message to="romeo@localhost"><body>\u0003</body></message>')
     send('third', good('third'))

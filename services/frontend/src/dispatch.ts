@@ -1,0 +1,154 @@
+import { Show } from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
+import { childElements, conditionOf, type Element, excessOf, parseJid } from '@spectrum/xmpp'
+import type { Gateway } from './gateway.ts'
+import type { OutboundStanza } from './outbound-stanza.ts'
+import type { IqHandler, StanzaHandler, Xep } from './xep.ts'
+
+/** IQs that are being answered, at most: an answer may wait for the router. */
+const maxOpenIqs = 1_000
+
+/** Conditions of a bounced stanza that say that its addressee is gone (XEP-0045 section 17.3, RFC 6120 section 8.3.3). */
+const goneConditions = new Set([
+  'gone',
+  'item-not-found',
+  'recipient-unavailable',
+  'remote-server-not-found',
+  'service-unavailable',
+])
+
+/** Reads the stanzas of users and hands each to the feature that it is for. Never throws. */
+export class Dispatch {
+  readonly #gateway: Gateway
+  readonly #iqs = new Map<string, IqHandler>()
+  readonly #namespaces = new Set<string>()
+  readonly #presence: StanzaHandler[] = []
+  readonly #message: StanzaHandler[] = []
+  #openIqs = 0
+
+  constructor(gateway: Gateway, xeps: readonly Xep[]) {
+    this.#gateway = gateway
+    for (const { iqs = [], presence, message } of xeps) {
+      for (const iq of iqs) {
+        this.#iqs.set(`${iq.type} ${iq.name} ${iq.xmlns}`, iq)
+        this.#namespaces.add(iq.xmlns)
+      }
+      if (presence !== undefined) this.#presence.push(presence)
+      if (message !== undefined) this.#message.push(message)
+    }
+  }
+
+  onStanza(element: Element): void {
+    const { metrics, log } = this.#gateway.parts
+    try {
+      this.#dispatch(element)
+    } catch (error) {
+      // One stanza that a feature stumbles over must not end the stream of all.
+      log.error({ err: error, kind: element.name }, 'a stanza could not be handled')
+      metrics.dropped.inc({ reason: 'failed' })
+    }
+  }
+
+  #dispatch(element: Element): void {
+    const name = element.getName()
+    this.#gateway.parts.metrics.stanzasIn.inc({ kind: name })
+    const stanza = this.#read(element, name)
+    if (stanza === undefined) return
+    const excess = excessOf(element)
+    if (excess !== undefined) {
+      this.#gateway.ignore(excess)
+      this.#gateway.fail(stanza, new NetworkError('too-large', 'This stanza is too large.'))
+    } else if (stanza.type === 'error') {
+      this.#bounced(stanza)
+    } else if (name === 'iq') {
+      this.#iq(stanza)
+    } else {
+      const handlers = name === 'presence' ? this.#presence : this.#message
+      if (handlers.some(handler => handler(stanza, this.#gateway))) return
+      this.#gateway.refuse(stanza, { type: 'cancel', condition: 'service-unavailable' })
+    }
+  }
+
+  /** The stanza with its addresses; one with bad ones is answered as far as it can be. */
+  #read(element: Element, name: string): OutboundStanza | undefined {
+    const { attrs } = element
+    const gateway = this.#gateway
+    if (name !== 'message' && name !== 'presence' && name !== 'iq') {
+      gateway.ignore('unknown-element')
+      return undefined
+    }
+    const sender = typeof attrs.from === 'string' ? parseJid(attrs.from) : undefined
+    if (sender === undefined || sender.domain === gateway.domain) {
+      gateway.ignore(sender === undefined ? 'sender-malformed' : 'own-stanza')
+      return undefined
+    }
+    const target = typeof attrs.to === 'string' ? parseJid(attrs.to) : undefined
+    const stanza = {
+      element,
+      name,
+      type: String(attrs.type ?? ''),
+      id: String(attrs.id ?? ''),
+      from: attrs.from as string,
+      user: sender.local === '' ? sender.domain : `${sender.local}@${sender.domain}`,
+      resource: sender.resource,
+      domain: sender.domain,
+      to: gateway.parts.addresses.parse(target?.local ?? '', target?.resource ?? ''),
+    } as const
+    if (target?.domain === gateway.domain) return stanza
+    if (target === undefined) gateway.fail(stanza, new NetworkError('bad-address', 'This is no valid address.'))
+    else gateway.ignore('foreign-addressee')
+    return undefined
+  }
+
+  #iq(stanza: OutboundStanza): void {
+    const gateway = this.#gateway
+    const { type, element } = stanza
+    if (type === 'result') {
+      gateway.ignore('iq-result')
+      return
+    }
+    const [payload, ...more] = childElements(element)
+    if ((type !== 'get' && type !== 'set') || payload === undefined || more.length > 0 || stanza.id === '') {
+      gateway.fail(stanza, new NetworkError('bad-request', 'An iq has an id, the type get or set, and one child.'))
+      return
+    }
+    const xmlns = payload.getNS() ?? ''
+    const handler = this.#iqs.get(`${type} ${payload.getName()} ${xmlns}`)
+    if (handler === undefined) {
+      const condition = this.#namespaces.has(xmlns) ? 'feature-not-implemented' : 'service-unavailable'
+      gateway.refuse(stanza, { type: 'cancel', condition })
+    } else if (this.#openIqs >= maxOpenIqs) {
+      gateway.fail(stanza, new NetworkError('rate-limited', 'The gateway is busy; try again later.'))
+    } else {
+      void this.#answer(stanza, payload, handler)
+    }
+  }
+
+  async #answer(stanza: OutboundStanza, payload: Element, handler: IqHandler): Promise<void> {
+    const gateway = this.#gateway
+    this.#openIqs++
+    try {
+      const answer = handler.answer(stanza, payload, gateway)
+      // An answer at hand keeps its place among the other stanzas.
+      gateway.result(stanza, answer instanceof Promise ? await answer : answer)
+    } catch (reason) {
+      const error = NetworkError.from(reason)
+      if (error.code === 'unexpected') gateway.parts.log.error({ err: reason, xmlns: handler.xmlns }, 'an iq failed')
+      gateway.fail(stanza, error)
+    } finally {
+      this.#openIqs--
+    }
+  }
+
+  /** An error for something that we sent: its addressee may be gone, and then must not stay as a ghost. */
+  #bounced(stanza: OutboundStanza): void {
+    const condition = conditionOf(stanza.element)
+    if (stanza.name === 'iq' || stanza.resource === '' || !goneConditions.has(condition)) {
+      this.#gateway.ignore(`bounced-${stanza.name}`)
+      return
+    }
+    this.#gateway.ignore('resource-gone')
+    const value = { show: Show.SHOW_OFFLINE, status: '', priority: 0 }
+    this.#gateway.command(stanza, { $case: 'setPresence', value }, { session: 'optional' })
+  }
+}

@@ -1,0 +1,208 @@
+import type { Delivery, LaneConsumer, LaneHandler } from '@spectrum/bus'
+import { type Event, Show } from '@spectrum/messages'
+import type { Logger } from '@spectrum/network'
+import { addressTo, type Component, escapeText, exceeds } from '@spectrum/xmpp'
+import type { Addresses } from './addresses.ts'
+import type { FrontendMetrics } from './metrics.ts'
+import type { Placements } from './placements.ts'
+import { Rendering } from './rendering.ts'
+import type { EventCase, Renderer, Xep } from './xep.ts'
+
+export interface EventFeedOptions {
+  readonly xeps: readonly Xep[]
+  readonly addresses: Addresses
+  readonly placements: Placements
+  readonly metrics: FrontendMetrics
+  readonly log: Logger
+  readonly maxStanzaBytes: number
+  /** Whether this process still holds the component: asked before each write. */
+  mayAct(): boolean
+}
+
+type AnyRenderer = Renderer<EventCase>
+
+/** How often a feed that had to hold back looks whether it may go on. */
+const holdMs = 100
+
+/**
+ * Turns the events of all partitions into stanzas on the component stream, and finishes each when the XMPP server has
+ * confirmed its stanzas.
+ */
+export class EventFeed {
+  readonly #options: EventFeedOptions
+  readonly #component: Component
+  readonly #renderers: ReadonlyMap<string, AnyRenderer>
+  readonly #consumers = new Set<LaneConsumer>()
+  /** The highest epoch seen of each backend. */
+  readonly #epochs = new Map<number, number>()
+  #held: Delivery<Event>[] = []
+  #holdTimer: NodeJS.Timeout | undefined
+  #isPaused = false
+  #isClosed = false
+
+  constructor(component: Component, options: EventFeedOptions) {
+    this.#component = component
+    this.#options = options
+    this.#renderers = renderersOf(options.xeps)
+    component.onRelief(() => this.#relieved())
+  }
+
+  /** For one partition's lane. */
+  handler(onLost: (reason: string) => void): LaneHandler<Event> {
+    return {
+      onItem: delivery => this.#onItem(delivery),
+      onLost,
+    }
+  }
+
+  add(consumer: LaneConsumer): void {
+    this.#consumers.add(consumer)
+    if (this.#isPaused) consumer.pause()
+  }
+
+  remove(consumer: LaneConsumer): void {
+    this.#consumers.delete(consumer)
+  }
+
+  /** Nothing is written any more. */
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#holdTimer)
+    this.#held = []
+  }
+
+  #onItem(delivery: Delivery<Event>): void {
+    if (this.#isClosed) return
+    if (this.#held.length > 0 || !this.#options.mayAct()) {
+      this.#held.push(delivery)
+      this.#pause()
+      this.#holdTimer ??= setTimeout(() => this.#tryHeld(), holdMs)
+      return
+    }
+    this.#write(delivery)
+    if (this.#component.isCongested) this.#pause()
+  }
+
+  #tryHeld(): void {
+    this.#holdTimer = undefined
+    if (this.#isClosed) return
+    if (!this.#options.mayAct()) {
+      this.#holdTimer = setTimeout(() => this.#tryHeld(), holdMs)
+      return
+    }
+    const held = this.#held
+    this.#held = []
+    for (const delivery of held) this.#write(delivery)
+    this.#relieved()
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    for (const consumer of this.#consumers) consumer.pause()
+  }
+
+  #relieved(): void {
+    if (!this.#isPaused || this.#held.length > 0 || this.#component.isCongested) return
+    this.#isPaused = false
+    for (const consumer of this.#consumers) consumer.resume()
+  }
+
+  #write(delivery: Delivery<Event>): void {
+    const { metrics } = this.#options
+    const { item } = delivery
+    const { xml, stanzas } = this.#isOutdated(item) ? nothing : this.#render(item)
+    if (stanzas === 0) {
+      delivery.finish()
+      return
+    }
+    metrics.stanzasOut.inc({ event: item.event?.$case ?? 'none' }, stanzas)
+    metrics.unconfirmed.inc()
+    const done = () => {
+      metrics.unconfirmed.dec()
+      delivery.finish()
+    }
+    this.#component.send({
+      xml,
+      stanzas,
+      onConfirmed: done,
+      onPoison: () => {
+        this.#onPoison(item)
+        done()
+      },
+    })
+  }
+
+  /** An owner that was replaced may still speak for a moment. */
+  #isOutdated({ backend, epoch }: Event): boolean {
+    const known = this.#epochs.get(backend) ?? 0
+    if (epoch > known) this.#epochs.set(backend, epoch)
+    if (epoch >= known) return false
+    this.#options.metrics.dropped.inc({ reason: 'older-epoch' })
+    return true
+  }
+
+  #render(event: Event): { readonly xml: string; readonly stanzas: number } {
+    const { metrics, log, addresses, placements } = this.#options
+    const { event: body, user, resources } = event
+    const renderer = body === undefined ? undefined : this.#renderers.get(body.$case)
+    if (body === undefined || renderer === undefined) {
+      metrics.dropped.inc({ reason: 'unknown-event' })
+      return nothing
+    }
+    if (isSignOut(body)) placements.forget(user)
+    try {
+      const unaddressed = renderer(body.value, new Rendering(addresses, metrics, event))
+      const recipients = resources.length === 0 ? [user] : resources.map(resource => `${user}/${resource}`)
+      let xml = ''
+      let stanzas = 0
+      for (const to of recipients) {
+        for (const stanza of unaddressed) {
+          const text = addressTo(stanza, to)
+          if (exceeds(text, this.#options.maxStanzaBytes)) {
+            metrics.dropped.inc({ reason: 'too-large' })
+            continue
+          }
+          xml += text
+          stanzas++
+        }
+      }
+      return { xml, stanzas }
+    } catch (error) {
+      log.error({ err: error, event: body.$case, key: event.key }, 'an event could not be rendered')
+      metrics.dropped.inc({ reason: 'failed' })
+      return nothing
+    }
+  }
+
+  #onPoison({ key, user, event }: Event): void {
+    const { metrics, log, addresses } = this.#options
+    log.error({ key, event: event?.$case }, 'the XMPP server closes the stream for this event; it is given up')
+    metrics.dropped.inc({ reason: 'poison' })
+    const text = 'A message from the network could not be delivered: the XMPP server refuses it.'
+    const open = `<message from="${addresses.domain}" type="headline"`
+    this.#component.send({
+      xml: addressTo({ open, rest: `><body>${escapeText(text)}</body></message>` }, user),
+      stanzas: 1,
+    })
+  }
+}
+
+const nothing = { xml: '', stanzas: 0 } as const
+
+// What the placement cache holds of this user is outdated then.
+function isSignOut(body: NonNullable<Event['event']>): boolean {
+  if (body.$case === 'commandFailed') return body.value.failure?.code === 'signed-out'
+  return body.$case === 'gatewayPresence' && body.value.show === Show.SHOW_OFFLINE
+}
+
+function renderersOf(xeps: readonly Xep[]): Map<string, AnyRenderer> {
+  const renderers = new Map<string, AnyRenderer>()
+  for (const { inbound = {} } of xeps) {
+    for (const [event, renderer] of Object.entries(inbound)) {
+      if (renderers.has(event)) throw new Error(`two features render ${event}`)
+      renderers.set(event, renderer as AnyRenderer)
+    }
+  }
+  return renderers
+}

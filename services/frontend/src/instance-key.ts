@@ -1,0 +1,30 @@
+import { type Bus, publicKeyKey, sealTo } from '@spectrum/bus'
+import type { Sealed } from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
+
+const keyBytes = 32
+
+/** The public half of the instance's key: what is sealed to it, only routers and workers can open. */
+export class InstanceKey {
+  #publicKey: Uint8Array | undefined
+  #watch: Disposable | undefined
+
+  async start(bus: Bus, instance: string): Promise<void> {
+    const key = publicKeyKey(instance)
+    const raw = { encode: (value: Uint8Array) => value, decode: (bytes: Uint8Array) => bytes }
+    this.#watch = await bus.table<Uint8Array>('keys', raw).watch(key, (changed, entry) => {
+      if (changed === key && entry?.value.length === keyBytes) this.#publicKey = entry.value
+    })
+  }
+
+  /** @throws NetworkError `unavailable` while no router has published the key */
+  seal(plaintext: string): Sealed {
+    if (this.#publicKey === undefined) throw new NetworkError('unavailable', 'The gateway is starting; try again soon.')
+    const { nonce, ciphertext } = sealTo(this.#publicKey, Buffer.from(plaintext))
+    return { nonce: Buffer.from(nonce), ciphertext: Buffer.from(ciphertext) }
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch?.[Symbol.dispose]()
+  }
+}

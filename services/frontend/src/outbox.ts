@@ -1,0 +1,207 @@
+import { type Bus, type Client, commandLane, LaneFullError, type LanePublisher } from '@spectrum/bus'
+import { type Command, commandCodec, type Placement, RouterDefinition } from '@spectrum/messages'
+import { type Logger, NetworkError } from '@spectrum/network'
+import type { FrontendMetrics } from './metrics.ts'
+import type { Placements } from './placements.ts'
+
+/** A command that needs only the placement's generation to leave. */
+export interface Outgoing {
+  readonly command: Command
+  /** `login`: signs the user in when they are not. `optional`: leads to nothing then. `required`: is refused then. */
+  readonly session: 'login' | 'optional' | 'required'
+  /** For auto-registration: the nick of a room join. */
+  readonly nickHint?: string
+  /** The command did not leave. Called at most once. */
+  onFailed(error: NetworkError): void
+}
+
+export interface OutboxOptions {
+  readonly bus: Bus
+  readonly instance: string
+  readonly placements: Placements
+  readonly log: Logger
+  readonly metrics: FrontendMetrics
+  /** Too much is unpublished: the source of commands should wait. */
+  onCongested(): void
+  onRelieved(): void
+}
+
+const maxPendingItems = 200
+const maxPendingBytes = 256 * 1024
+/** Of all users together; beyond it reading pauses. */
+const congestedBytes = 256 * 1024
+/** How long a lookup or login is tried while nobody answers it. */
+const patienceMs = 20_000
+const retryMs = 500
+
+interface Queue {
+  readonly items: Outgoing[]
+  bytes: number
+}
+
+/**
+ * The way of commands to the workers. Commands of one user leave in the order in which they came, also while the user is
+ * being signed in.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions
+  readonly #router: Client<typeof RouterDefinition>
+  readonly #queues = new Map<string, Queue>()
+  readonly #publishers = new Map<number, LanePublisher<Command>>()
+  readonly #congested = new Set<LanePublisher<Command>>()
+  #pendingBytes = 0
+  #isCongested = false
+  #isStopping = false
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+    this.#router = options.bus.client(RouterDefinition)
+  }
+
+  send(item: Outgoing): void {
+    const { user } = item.command
+    const queue = this.#queues.get(user)
+    if (queue !== undefined) return this.#wait(queue, item)
+    const placement = this.#options.placements.cached(user)
+    if (placement !== undefined) return this.#publish(item, placement)
+    const started: Queue = { items: [], bytes: 0 }
+    this.#queues.set(user, started)
+    this.#wait(started, item)
+    void this.#work(user, started)
+  }
+
+  /** Fulfils when nothing waits any more and everything is durable; gives up waiting for logins. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#isStopping = true
+    const timer = Promise.withResolvers<void>()
+    const timeout = setTimeout(timer.resolve, deadlineMs)
+    const durable = async () => {
+      while (this.#queues.size > 0) await new Promise(resolve => setTimeout(resolve, 20))
+      await Promise.all([...this.#publishers.values()].map(publisher => publisher.durable()))
+    }
+    await Promise.race([durable(), timer.promise])
+    clearTimeout(timeout)
+  }
+
+  #wait(queue: Queue, item: Outgoing): void {
+    const bytes = commandCodec.sizeOf(item.command)
+    if (queue.items.length >= maxPendingItems || queue.bytes + bytes > maxPendingBytes) {
+      item.onFailed(new NetworkError('rate-limited', 'Too much is waiting for your login; try again later.'))
+      return
+    }
+    queue.items.push(item)
+    queue.bytes += bytes
+    this.#pendingBytes += bytes
+    this.#options.metrics.pending.inc()
+    this.#checkCongestion()
+  }
+
+  async #work(user: string, queue: Queue): Promise<void> {
+    for (;;) {
+      const item = queue.items[0]
+      if (item === undefined) break
+      let error: NetworkError | undefined
+      let placement: Placement | undefined
+      try {
+        placement = await this.#place(user, item)
+        if (placement === undefined && item.session === 'required') {
+          error = new NetworkError('signed-out', 'You are not signed in.')
+        }
+      } catch (reason) {
+        error = NetworkError.from(reason)
+      }
+      this.#leave(queue, item, placement, error)
+    }
+    this.#queues.delete(user)
+    this.#checkCongestion()
+  }
+
+  #leave(queue: Queue, item: Outgoing, placement: Placement | undefined, error: NetworkError | undefined): void {
+    queue.items.shift()
+    const bytes = commandCodec.sizeOf(item.command)
+    queue.bytes -= bytes
+    this.#pendingBytes -= bytes
+    this.#options.metrics.pending.dec()
+    if (placement !== undefined) this.#publish(item, placement)
+    else if (error !== undefined) item.onFailed(error)
+    else this.#options.metrics.dropped.inc({ reason: 'signed-out' })
+  }
+
+  async #place(user: string, { session, nickHint }: Outgoing): Promise<Placement | undefined> {
+    const { placements } = this.#options
+    const cached = placements.cached(user)
+    if (cached !== undefined) return cached
+    const found = await this.#patiently(() => placements.read(user))
+    this.#options.metrics.placementLookups.inc({ found: found === undefined ? 'nowhere' : 'table' })
+    if (found !== undefined || session !== 'login') return found
+    return this.#login(user, nickHint ?? '')
+  }
+
+  async #login(user: string, nickHint: string): Promise<Placement> {
+    const { placements, metrics, log } = this.#options
+    try {
+      const placement = await this.#patiently(() => this.#router.login({ user, nickHint }))
+      placements.remember(user, placement)
+      metrics.logins.inc({ outcome: 'placed' })
+      return placement
+    } catch (reason) {
+      const error = NetworkError.from(reason)
+      metrics.logins.inc({ outcome: error.code })
+      if (error.code === 'unexpected') log.error({ err: reason, login: user }, 'a login failed')
+      throw error
+    }
+  }
+
+  /** Tries again while nobody answers: the router or the bus is being restarted. What is asked must be idempotent. */
+  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+    const deadline = performance.now() + patienceMs
+    for (;;) {
+      try {
+        return await ask()
+      } catch (reason) {
+        const { code } = NetworkError.from(reason)
+        if (code !== 'unavailable' || this.#isStopping || performance.now() + retryMs > deadline) throw reason
+      }
+      await new Promise(resolve => setTimeout(resolve, retryMs))
+    }
+  }
+
+  #publish(item: Outgoing, placement: Placement): void {
+    const publisher = this.#publisherOf(placement.backend)
+    item.command.generation = placement.generation
+    try {
+      publisher.publish(item.command)
+      this.#options.metrics.commands.inc({ command: item.command.command?.$case ?? 'none' })
+    } catch (reason) {
+      if (!(reason instanceof LaneFullError))
+        this.#options.log.warn({ err: reason }, 'a command could not be published')
+      item.onFailed(NetworkError.from(reason))
+    }
+    if (!publisher.isCongested || this.#congested.has(publisher)) return
+    this.#congested.add(publisher)
+    this.#checkCongestion()
+  }
+
+  #publisherOf(backend: number): LanePublisher<Command> {
+    let publisher = this.#publishers.get(backend)
+    if (publisher === undefined) {
+      const { bus, instance } = this.#options
+      const created = bus.publisher(commandLane(instance, backend), commandCodec)
+      created.onRelief(() => {
+        this.#congested.delete(created)
+        this.#checkCongestion()
+      })
+      this.#publishers.set(backend, created)
+      publisher = created
+    }
+    return publisher
+  }
+
+  #checkCongestion(): void {
+    const isCongested = this.#congested.size > 0 || this.#pendingBytes > congestedBytes
+    if (isCongested === this.#isCongested) return
+    this.#isCongested = isCongested
+    if (isCongested) this.#options.onCongested()
+    else this.#options.onRelieved()
+  }
+}

@@ -1,0 +1,41 @@
+import { type Bus, placementKey, protoValue, type Table } from '@spectrum/bus'
+import { Placement, Placement_State } from '@spectrum/messages'
+
+const cachedUsers = 100_000
+
+/** Where users sit: the table, behind a cache of the users that spoke last. */
+export class Placements {
+  readonly #instance: string
+  readonly #table: Table<Placement>
+  readonly #cache = new Map<string, Placement>()
+
+  constructor(bus: Bus, instance: string) {
+    this.#instance = instance
+    this.#table = bus.table('placements', protoValue(Placement))
+  }
+
+  /** From the cache; may be outdated, which the worker that gets the command finds out. */
+  cached(user: string): Placement | undefined {
+    return this.#cache.get(user)
+  }
+
+  /** From the table; `undefined` when the user is not placed. A placement whose start is unfinished is none yet. */
+  async read(user: string): Promise<Placement | undefined> {
+    const entry = await this.#table.get(placementKey(this.#instance, user))
+    if (entry === undefined || entry.value.state !== Placement_State.STATE_STARTED) return undefined
+    this.remember(user, entry.value)
+    return entry.value
+  }
+
+  remember(user: string, placement: Placement): void {
+    this.#cache.delete(user)
+    this.#cache.set(user, placement)
+    if (this.#cache.size <= cachedUsers) return
+    const [oldest] = this.#cache.keys()
+    if (oldest !== undefined) this.#cache.delete(oldest)
+  }
+
+  forget(user: string): void {
+    this.#cache.delete(user)
+  }
+}

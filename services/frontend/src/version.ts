@@ -1,0 +1,2 @@
+/** The release. */
+export const version = '0.1.0'

@@ -1,0 +1,85 @@
+// XEP-0100: Gateway Interaction
+
+import { Show } from '@spectrum/messages'
+import { type Element, presenceStanza, textOf, xml } from '@spectrum/xmpp'
+import { type Gateway, notSupported } from '../gateway.ts'
+import type { OutboundStanza } from '../outbound-stanza.ts'
+import { shortElement } from '../rendering.ts'
+import { defineXep } from '../xep.ts'
+import { presenceType, priorityOf, showOf, showXml, statusOf } from './shows.ts'
+
+const gatewayNs = 'jabber:iq:gateway'
+
+export const gatewayPresence = defineXep({
+  number: 100,
+  version: '1.0',
+  status: 'partial',
+  announce: kind => (kind === 'gateway' ? [gatewayNs] : []),
+  presence: (stanza, gateway) => stanza.to.name === '' && outbound(stanza, gateway),
+  iqs: [
+    { type: 'get', name: 'query', xmlns: gatewayNs, answer: prompt },
+    { type: 'set', name: 'query', xmlns: gatewayNs, answer: translate },
+  ],
+  inbound: {
+    gatewayPresence: ({ show, status }, context) => [
+      presenceStanza(
+        { from: context.addresses.domain, type: presenceType(show) },
+        showXml(show) + shortElement('status', status, context),
+      ),
+    ],
+  },
+})
+
+function outbound(stanza: OutboundStanza, gateway: Gateway): boolean {
+  const { element } = stanza
+  const answer = (type: string) => gateway.write(xml('presence', { from: gateway.domain, to: stanza.user, type }))
+  switch (stanza.type) {
+    case '': {
+      // Presence is a resource's; without one there is nobody to log in for.
+      if (stanza.resource === '') return gateway.ignore('presence-without-resource')
+      const value = { show: showOf(element), status: statusOf(element), priority: priorityOf(element) }
+      gateway.command(stanza, { $case: 'setPresence', value }, { session: 'login' })
+      return true
+    }
+    case 'unavailable': {
+      if (stanza.resource === '') return gateway.ignore('presence-without-resource')
+      const value = { show: Show.SHOW_OFFLINE, status: statusOf(element), priority: 0 }
+      gateway.command(stanza, { $case: 'setPresence', value }, { session: 'optional' })
+      return true
+    }
+    case 'subscribe':
+      answer('subscribed')
+      // The gateway needs the user's presence as well: it is what logs in and out.
+      answer('subscribe')
+      return true
+    case 'unsubscribe':
+      answer('unsubscribed')
+      return true
+    case 'subscribed':
+    case 'unsubscribed':
+      return gateway.ignore('subscription-answer')
+    case 'probe':
+      gateway.command(stanza, { $case: 'probePresence', value: { of: stanza.to } }, { session: 'optional' })
+      return true
+    default:
+      return false
+  }
+}
+
+// XEP-0100 section 6.3: how a legacy name becomes a JID.
+function prompt(stanza: OutboundStanza, _query: Element, gateway: Gateway): Element {
+  if (stanza.to.name !== '') throw notSupported('This')
+  return xml(
+    'query',
+    { xmlns: gatewayNs },
+    xml('desc', {}, 'Enter the name of your contact on the other network.'),
+    xml('prompt', {}, gateway.parts.config.registration.usernameLabel),
+  )
+}
+
+function translate(stanza: OutboundStanza, query: Element, gateway: Gateway): Element {
+  const name = textOf(query, 'prompt')?.trim() ?? ''
+  const jid = name === '' ? undefined : gateway.parts.addresses.bare({ name, node: '', resource: '' })
+  if (stanza.to.name !== '' || jid === undefined) throw notSupported('That name')
+  return xml('query', { xmlns: gatewayNs }, xml('jid', {}, jid), xml('prompt', {}, jid))
+}
