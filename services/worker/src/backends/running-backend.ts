@@ -1,0 +1,276 @@
+import {
+  type Bus,
+  commandLane,
+  type Delivery,
+  type LaneConsumer,
+  type LaneHandler,
+  type Ownership,
+  snapshotKey,
+  snapshotPrefix,
+  type Table,
+  userOfKey,
+} from '@spectrum/bus'
+import { type Command, commandCodec, type Placement, type SessionSnapshot } from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
+import { failureOf } from '../sessions/answers.ts'
+import type { BackendLink, SessionContext } from '../sessions/context.ts'
+import type { EventLane } from '../sessions/event-lanes.ts'
+import { EventWriter } from '../sessions/events.ts'
+import { absence } from '../sessions/handlers.ts'
+import { restore } from '../sessions/restore.ts'
+import { Session, type SessionStart } from '../sessions/session.ts'
+import { FinishBarrier } from './finish-barrier.ts'
+import { Strays } from './strays.ts'
+
+/** What a backend needs beside its sessions. */
+export interface BackendContext {
+  readonly bus: Bus
+  readonly instance: string
+  readonly sessions: SessionContext
+  readonly snapshots: Table<SessionSnapshot>
+  placementOf(user: string): Promise<Placement | undefined>
+  login(user: string, nickHint: string): Promise<Placement>
+  /** The backend is lost, or drained. */
+  ended(backend: RunningBackend): void
+}
+
+/** How often a backend that had to hold back looks whether it may go on. */
+const holdPollMs = 50
+
+/**
+ * One backend in this process's hand: restores its sessions from their snapshots, reads its lane and gives every command to
+ * the session that it belongs to. Speaks for the backend at one epoch; when that is over, so is this object.
+ */
+export class RunningBackend implements BackendLink, LaneHandler<Command> {
+  readonly number: number
+  readonly epoch: number
+  readonly sessions = new Map<string, Session>()
+  readonly #context: BackendContext
+  readonly #ownership: Ownership
+  readonly #barrier: FinishBarrier
+  readonly #strays: Strays
+  #consumer: LaneConsumer | undefined
+  #counter = 0
+  #isLost = false
+  #isDraining = false
+  #holdTimer: NodeJS.Timeout | undefined
+
+  constructor(context: BackendContext, ownership: Ownership, number: number) {
+    this.#context = context
+    this.#ownership = ownership
+    this.number = number
+    this.epoch = ownership.epoch
+    this.#barrier = new FinishBarrier(context.sessions.log)
+    this.#strays = new Strays({
+      backend: number,
+      placementOf: context.placementOf,
+      login: context.login,
+      forward: (command, backend) => this.#forward(command, backend),
+      deliver: delivery => this.#deliver(delivery),
+      start: (user, { generation }) => this.#startSession({ user, generation, username: '', settings: {} }),
+      refuse: (delivery, error) => this.#refuse(delivery, error),
+      ignore: (delivery, reason) => this.#ignore(delivery, reason),
+      isLost: () => this.#isLost,
+      onFailure: (error, { key, user }) =>
+        context.sessions.log.error({ err: error, key, user }, 'a stray command could not be handled'),
+    })
+  }
+
+  get isLost(): boolean {
+    return this.#isLost
+  }
+
+  /** Restores the sessions, then reads the lane: what comes for a session finds it. */
+  async start(): Promise<void> {
+    const { bus, instance, snapshots } = this.#context
+    for await (const { key, value } of snapshots.list(snapshotPrefix(instance, this.number))) {
+      const user = userOfKey(key)
+      const { generation, username, settings } = value
+      const session = this.#createSession({ user, generation, username, settings })
+      restore(session, value)
+      session.start(true)
+    }
+    if (this.#isLost) return
+    this.#consumer = await bus.consume(commandLane(instance, this.number), commandCodec, this.#ownership, this)
+  }
+
+  // ---- the lane
+
+  onItem(delivery: Delivery<Command>): void {
+    const { item } = delivery
+    const session = this.sessions.get(item.user)
+    if (session !== undefined && session.generation === item.generation && this.#strays.size === 0)
+      return session.offer(delivery)
+    if (this.#strays.has(item.user) || !this.#deliver(delivery)) this.#strays.offer(delivery)
+  }
+
+  onBatchEnd(): void {
+    this.#barrier.flush()
+  }
+
+  onLost(reason: string): void {
+    if (this.#isLost) return
+    this.#isLost = true
+    clearTimeout(this.#holdTimer)
+    const { log, metrics } = this.#context.sessions
+    log.warn({ backend: this.number, epoch: this.epoch, reason }, 'a backend is run by somebody else now')
+    metrics.takeovers.inc({ how: 'lost' })
+    this.#suspendAll().catch(error => log.error({ err: error }, 'sessions of a lost backend did not close well'))
+    this.#context.ended(this)
+  }
+
+  /** True when it was handed to a session, or needs none. */
+  #deliver(delivery: Delivery<Command>): boolean {
+    const { item } = delivery
+    const { command, user, generation } = item
+    let session = this.sessions.get(user)
+    if (command?.$case === 'startSession') {
+      const { username, settings } = command.value
+      if (session === undefined) session = this.#startSession({ user, generation, username, settings })
+      else if (generation > session.generation) this.#adopt(session, generation)
+      session.offer(delivery)
+      return true
+    }
+    const isForSession =
+      session !== undefined &&
+      (generation === session.generation || (command?.$case === 'stopSession' && generation >= session.generation))
+    if (session === undefined || !isForSession) return false
+    session.offer(delivery)
+    return true
+  }
+
+  // ---- sessions
+
+  #startSession(start: SessionStart): Session {
+    const existing = this.sessions.get(start.user)
+    if (existing !== undefined) {
+      if (start.generation > existing.generation) this.#adopt(existing, start.generation)
+      return existing
+    }
+    const session = this.#createSession(start)
+    session.markChanged()
+    session.start(false)
+    return session
+  }
+
+  #createSession(start: SessionStart): Session {
+    const session = new Session(this.#context.sessions, this, start)
+    this.sessions.set(start.user, session)
+    return session
+  }
+
+  /** The user was placed anew while the session lived on: it is the same session under another number. */
+  #adopt(session: Session, generation: number): void {
+    session.generation = generation
+    session.markChanged()
+  }
+
+  ended(session: Session, waiting: readonly Delivery<Command>[]): void {
+    if (this.sessions.get(session.user) === session) this.sessions.delete(session.user)
+    for (const delivery of waiting) this.onItem(delivery)
+  }
+
+  async #forward(command: Command, backend: number): Promise<void> {
+    const { bus, instance, sessions } = this.#context
+    const publisher = bus.publisher(commandLane(instance, backend), commandCodec)
+    publisher.publish(command)
+    sessions.metrics.forwarded.inc({ kind: command.command?.$case ?? 'unknown' })
+    await publisher.durable()
+  }
+
+  #refuse(delivery: Delivery<Command>, error: NetworkError): void {
+    const { item } = delivery
+    const { metrics } = this.#context.sessions
+    metrics.countCommand(item.command?.$case ?? 'unknown', error.code)
+    const answer = item.command?.$case === 'probePresence' ? absence(item.command.value) : failureOf(item, error)
+    if (answer !== undefined) this.#writer(item.user).write(answer, [item.resource], item.traceparent)
+    this.done(delivery)
+  }
+
+  #ignore(delivery: Delivery<Command>, reason: string): void {
+    const { item } = delivery
+    const { metrics } = this.#context.sessions
+    metrics.suppressed.inc({ kind: item.command?.$case ?? 'unknown', reason })
+    this.done(delivery)
+  }
+
+  #writer(user: string): EventWriter {
+    const { sessions } = this.#context
+    return new EventWriter(user, sessions.laneOf(user), this, sessions.metrics)
+  }
+
+  // ---- what sessions ask
+
+  mayAct(): boolean {
+    if (this.#isLost || this.#isDraining) return false
+    if (this.#ownership.mayAct() && this.#consumer?.mayAct !== false) return true
+    this.#holdTimer ??= setTimeout(() => this.#lookAgain(), holdPollMs)
+    return false
+  }
+
+  #lookAgain(): void {
+    this.#holdTimer = undefined
+    if (this.mayAct()) for (const session of [...this.sessions.values()]) session.queue.resume()
+  }
+
+  done(delivery: Delivery<Command>): void {
+    this.#barrier.done(delivery)
+  }
+
+  touched(lane: EventLane): void {
+    this.#barrier.touched(lane)
+  }
+
+  nextKey(): string {
+    return `${this.number}.${this.epoch}.${++this.#counter}`
+  }
+
+  async saveSnapshot(user: string, snapshot: SessionSnapshot): Promise<void> {
+    this.#mustOwn()
+    await this.#context.snapshots.put(snapshotKey(this.#context.instance, this.number, user), snapshot)
+  }
+
+  async deleteSnapshot(user: string): Promise<void> {
+    this.#mustOwn()
+    await this.#context.snapshots.delete(snapshotKey(this.#context.instance, this.number, user))
+  }
+
+  #mustOwn(): void {
+    if (this.#isLost || !this.#ownership.mayAct())
+      throw new NetworkError('unavailable', 'The backend may be run elsewhere.')
+  }
+
+  // ---- the end
+
+  /**
+   * Hands the backend over: no new command is begun, the snapshots are brought up to date, what is finished is recorded, the
+   * networks are left and the ownership is released. What was not begun is the new owner's.
+   */
+  async drain(limitMs: number): Promise<void> {
+    if (this.#isLost) return
+    this.#isDraining = true
+    clearTimeout(this.#holdTimer)
+    const { log, metrics } = this.#context.sessions
+    const failed = (error: unknown) =>
+      log.warn({ err: error, backend: this.number }, 'a backend was not drained in full')
+    const late = () => new Promise<void>(resolve => setTimeout(resolve, limitMs / 4).unref())
+    this.#consumer?.pause()
+    await Promise.race([
+      Promise.all([...this.sessions.values()].map(session => session.snapshots.flush())),
+      late(),
+    ]).catch(failed)
+    await Promise.race([this.#barrier.settled(), late()])
+    await this.#consumer?.committed().catch(failed)
+    await this.#suspendAll()
+    this.#isLost = true
+    await this.#ownership.release().catch(failed)
+    metrics.takeovers.inc({ how: 'released' })
+    this.#context.ended(this)
+  }
+
+  async #suspendAll(): Promise<void> {
+    const sessions = [...this.sessions.values()]
+    await Promise.all(sessions.map(session => session.suspend()))
+    this.sessions.clear()
+  }
+}

@@ -1,0 +1,127 @@
+import { connectBus, instanceKey, manifestKey, placementKey, protoValue } from '@spectrum/bus'
+import { InstanceManifest, Placement, RouterDefinition, SessionSnapshot } from '@spectrum/messages'
+import type { Clock, Connector, Network, NetworkManifest } from '@spectrum/network'
+import type { RunningService, ServiceContext } from '@spectrum/service-kit'
+import { createAccounts, InstanceKey } from './accounts.ts'
+import { Backends } from './backends/backends.ts'
+import { Egress } from './egress/connect.ts'
+import { EgressPolicy } from './egress/policy.ts'
+import { defineWorkerMetrics } from './metrics.ts'
+import { defaultLimits, type SessionContext, type SessionLimits } from './sessions/context.ts'
+import { EventLanes } from './sessions/event-lanes.ts'
+import type { Session } from './sessions/session.ts'
+
+/** What differs between a program and a test. */
+export interface WorkerOptions {
+  /** The network that `config.network` names. */
+  readonly network: Network
+  readonly version: string
+  readonly clock?: Clock
+  readonly limits?: Partial<SessionLimits>
+}
+
+const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+
+/** Builds the worker of one instance: bus, network, egress, backends. Fulfils when it may take backends. */
+export async function startWorker(context: ServiceContext, options: WorkerOptions): Promise<RunningService> {
+  const { config, log, registry, stopping } = context
+  const { network, version, clock = systemClock } = options
+  const instance = instanceKey(config.service.jid)
+  const stack = new AsyncDisposableStack()
+
+  let backends: Backends | undefined
+  let lanes: EventLanes | undefined
+  const sum = (of: (session: Session) => number): number => {
+    let total = 0
+    for (const session of backends?.sessions() ?? []) total += of(session)
+    return total
+  }
+  const metrics = defineWorkerMetrics(registry, {
+    backends: () => backends?.size ?? 0,
+    sessions: () => sum(() => 1),
+    onlineSessions: () => sum(session => (session.connection.isOnline ? 1 : 0)),
+    rooms: () => sum(session => session.rooms.size),
+    waitingCommands: () => sum(session => session.queue.length),
+    heldEventBytes: () => lanes?.heldBytes ?? 0,
+  })
+
+  try {
+    const bus = await connectBus(
+      {
+        servers: [...config.nats.servers],
+        service: 'worker',
+        instance,
+        log,
+        clock,
+        count: (what, labels, value = 1) => metrics.bus.inc({ what, labels: Object.values(labels).join(' ') }, value),
+        ...(config.nats.nkeySeed === undefined ? {} : { nkeySeed: config.nats.nkeySeed }),
+        ...(config.nats.ca === '' ? {} : { caFile: config.nats.ca }),
+      },
+      stopping,
+    )
+    stack.use(bus)
+    const router = bus.client(RouterDefinition)
+    const connector = network.create(config.network.options, { log, clock })
+    stack.defer(async () => connector.stop?.())
+    const manifest = await connector.manifest()
+    await publishManifest(bus, instance, network, manifest)
+
+    lanes = new EventLanes({
+      bus,
+      instance,
+      partitions: config.frontend.eventPartitions,
+      log,
+      onDropped: ({ event }, reason) => metrics.suppressed.inc({ kind: event?.$case ?? 'event', reason }),
+    })
+    const eventLanes = lanes
+    const egress = new Egress({
+      policy: new EgressPolicy(config.egress),
+      onRefused: reason => metrics.egressRefused.inc({ reason }),
+    })
+    const key = new InstanceKey(bus, router)
+    const sessions: SessionContext = {
+      connector,
+      manifest,
+      log,
+      clock,
+      metrics,
+      limits: { ...defaultLimits, ...options.limits },
+      product: { name: 'Spectrum Cloud', version },
+      accounts: createAccounts(bus, router, instance),
+      laneOf: user => eventLanes.laneOf(user),
+      openPassword: sealed => key.open(sealed),
+      connect: (target, signal) => egress.connect(target, signal),
+    }
+    const placements = bus.table('placements', protoValue(Placement))
+    backends = stack.use(
+      new Backends({
+        bus,
+        instance,
+        sessions,
+        snapshots: bus.table('snapshots', protoValue(SessionSnapshot)),
+        placementOf: async user => (await placements.get(placementKey(instance, user)))?.value,
+        login: (user, nickHint) => router.login({ user, nickHint }),
+        backendsPerWorker: config.worker.backendsPerWorker,
+      }),
+    )
+    await backends.start()
+    return {
+      ready: () => bus.isConnected || 'NATS is not connected',
+      [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+/** Frontends learn here what the network can do. Every worker writes the same. */
+async function publishManifest(
+  bus: Awaited<ReturnType<typeof connectBus>>,
+  instance: string,
+  network: Network,
+  manifest: NetworkManifest,
+): Promise<void> {
+  const value = { network: network.id, manifestJson: JSON.stringify(manifest) }
+  await bus.table('manifests', protoValue(InstanceManifest)).put(manifestKey(instance), value)
+}

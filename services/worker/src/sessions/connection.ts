@@ -1,0 +1,172 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Credentials } from '@spectrum/messages'
+import {
+  type Account,
+  type Contact,
+  failures,
+  type LoginId,
+  NetworkError,
+  type Session as NetworkSession,
+  type OutgoingMessage,
+  type Rooms,
+  type SentMessage,
+  type UserId,
+} from '@spectrum/network'
+import { backOffMs } from './back-off.ts'
+import { createHost } from './host.ts'
+import type { Session } from './session.ts'
+import { Sockets } from './sockets.ts'
+
+/** Online this long, a connection counts as good again: the next failure is a first one. */
+const stableMs = 30_000
+/** How long a network may take to close after its signal aborted. */
+const closeMs = 5_000
+
+/**
+ * Keeps one session connected: fetches the account, opens the network's session, runs it, and tries again with growing
+ * pauses for as long as the failure's recovery is `retry`. Any other failure ends the session, with words for the user.
+ */
+export class Connection {
+  /** The network's session now; undefined before the first attempt and between attempts. */
+  network: NetworkSession | undefined
+  isOnline = false
+  /** Why the last attempt ended; undefined once the network was online again. */
+  lastFailure: NetworkError | undefined
+  /** Attempts in a row that failed. */
+  failures = 0
+  readonly #session: Session
+  readonly #stopping = new AbortController()
+  #attempt: AbortController | undefined
+  #account: Credentials | undefined
+  #running: Promise<void> | undefined
+  #giveUp: ((error: NetworkError) => void) | undefined
+  #isRestarting = false
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  get rooms(): Rooms | undefined {
+    return this.network?.features.rooms
+  }
+
+  start(): void {
+    this.#running = this.#run().catch(error => {
+      this.#session.log.error({ err: error }, 'the connection loop failed')
+    })
+  }
+
+  /** Ends the network's session for good; fulfils when it is closed, or after 5 s. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#attempt?.abort()
+    const late = new AbortController()
+    await Promise.race([this.#running, delay(closeMs, undefined, { signal: late.signal }).catch(() => undefined)])
+    late.abort()
+    this.#closed(new NetworkError('signed-out', 'You are signed out.'))
+  }
+
+  /** Connects anew with the account as it is stored now. */
+  restart(): void {
+    this.#account = undefined
+    this.#isRestarting = true
+    this.#attempt?.abort()
+  }
+
+  /** @throws NetworkError; see {@link NetworkSession.send} */
+  send(message: OutgoingMessage): SentMessage | Promise<SentMessage> {
+    const { network } = this
+    if (network === undefined) throw new NetworkError('unreachable', 'The network is not connected.')
+    const sent = network.send(message)
+    return sent instanceof Promise ? this.guarded(sent) : sent
+  }
+
+  /**
+   * What the network promised, or a failure when the connection ends before: a session must not wait for ever on a
+   * promise that nobody keeps. For the command being handled, of which there is one at a time.
+   */
+  guarded<T>(promised: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject
+      promised.then(resolve, reject)
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { limits, metrics } = this.#session.context
+    while (!this.#stopping.signal.aborted) {
+      const failure = await this.#attemptOnce()
+      if (this.#stopping.signal.aborted) return
+      if (this.#isRestarting) {
+        this.#isRestarting = false
+        this.failures = 0
+        continue
+      }
+      this.lastFailure = failure
+      this.failures++
+      metrics.reconnects.inc({ code: failure.code })
+      this.#session.connectionFailed(failure)
+      if (!isRetried(failure)) return this.#session.connectionStopped(failure)
+      const waitMs = backOffMs(this.failures, limits.firstRetryMs, limits.lastRetryMs)
+      await delay(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+    }
+  }
+
+  /** Why it ended. */
+  async #attemptOnce(): Promise<NetworkError> {
+    const session = this.#session
+    const attempt = new AbortController()
+    const sockets = new Sockets()
+    this.#attempt = attempt
+    session.events.lane.attach(sockets)
+    let onlineAt: number | undefined
+    let failure = new NetworkError('unreachable', 'The network closed the connection.')
+    try {
+      this.#account ??= await session.context.accounts.fetch(session)
+      session.learn(this.#account)
+      if (attempt.signal.aborted) return failure
+      const isCurrent = () => this.#attempt === attempt && !attempt.signal.aborted
+      const host = createHost(session, sockets, attempt.signal, isCurrent, () => {
+        if (this.isOnline || !isCurrent()) return
+        onlineAt = session.context.clock.monotonic()
+        this.isOnline = true
+        this.lastFailure = undefined
+        session.connectionOnline()
+      })
+      this.network = session.context.connector.open(toLogin(session.user, this.#account), host)
+      await this.network.run(attempt.signal)
+    } catch (error) {
+      failure = NetworkError.from(error)
+      if (failure.code === 'unexpected') session.log.error({ err: failure.cause }, 'a network failed unexpectedly')
+    } finally {
+      attempt.abort()
+      sockets.destroy()
+      session.events.lane.detach(sockets)
+      if (onlineAt !== undefined && session.context.clock.monotonic() - onlineAt >= stableMs) this.failures = 0
+      this.#closed(failure)
+    }
+    return failure
+  }
+
+  #closed({ message }: NetworkError): void {
+    this.isOnline = false
+    this.network = undefined
+    this.#giveUp?.(new NetworkError('unreachable', message, { certain: false }))
+    this.#giveUp = undefined
+  }
+}
+
+const isRetried = ({ code }: NetworkError): boolean => failures[code].recovery === 'retry'
+
+function toLogin(user: string, { username, password, hasPassword, extraJson, settings, contacts }: Credentials) {
+  const account: Account = {
+    username,
+    settings,
+    ...(hasPassword ? { password } : {}),
+    ...(extraJson === '' ? {} : { extra: JSON.parse(extraJson) as unknown }),
+  }
+  const stored = contacts.map(
+    ({ name, alias, groups }): Contact => ({ user: name as UserId, groups, ...(alias === '' ? {} : { name: alias }) }),
+  )
+  return { id: user as LoginId, account, contacts: stored }
+}

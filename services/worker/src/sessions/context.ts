@@ -1,0 +1,77 @@
+import type { Duplex } from 'node:stream'
+import type { Delivery } from '@spectrum/bus'
+import type { Command, Credentials, Sealed, SessionSnapshot } from '@spectrum/messages'
+import type { Clock, Connector, ConnectTarget, Host, Logger, NetworkManifest } from '@spectrum/network'
+import type { WorkerMetrics } from '../metrics.ts'
+import type { EventLane } from './event-lanes.ts'
+import type { Session } from './session.ts'
+
+/** Limits and times of sessions; milliseconds and bytes. */
+export interface SessionLimits {
+  /** Commands that may wait in one session's queue, and their size: 200 and 256 KiB. */
+  readonly queueItems: number
+  readonly queueBytes: number
+  /** A join or a message that the network cannot take within this time is refused: 29 s. */
+  readonly answerMs: number
+  /** Between two snapshots of a session: 200 ms. */
+  readonly snapshotMs: number
+  /** Wait before the second attempt to connect, and the longest one: 1 s and 5 min. */
+  readonly firstRetryMs: number
+  readonly lastRetryMs: number
+  /** A session that no resource ever used ends after this: 2 min. */
+  readonly unusedMs: number
+}
+
+export const defaultLimits: SessionLimits = {
+  queueItems: 200,
+  queueBytes: 256 * 1024,
+  answerMs: 29_000,
+  snapshotMs: 200,
+  firstRetryMs: 1_000,
+  lastRetryMs: 300_000,
+  unusedMs: 120_000,
+}
+
+/** What all sessions of a worker share. */
+export interface SessionContext {
+  readonly connector: Connector
+  readonly manifest: NetworkManifest
+  readonly log: Logger
+  readonly clock: Clock
+  readonly metrics: WorkerMetrics
+  readonly limits: SessionLimits
+  readonly product: Host['product']
+  readonly accounts: Accounts
+  laneOf(user: string): EventLane
+  /** Opens a room password that a frontend sealed to the instance. */
+  openPassword(sealed: Sealed): Promise<string>
+  connect(target: ConnectTarget, signal: AbortSignal): Promise<Duplex>
+}
+
+/** What the router knows of a login. Calls reject NetworkError. */
+export interface Accounts {
+  fetch(session: Session): Promise<Credentials>
+  save(session: Session, account: Credentials): Promise<void>
+  /** The session is over: the placement goes. */
+  release(session: Session): Promise<void>
+}
+
+/** What a session needs of the backend that it belongs to. */
+export interface BackendLink {
+  readonly number: number
+  readonly epoch: number
+  /** False while this process may not act for the backend: nothing may be handed to a network. */
+  mayAct(): boolean
+  /** Somebody else runs the backend, for good. */
+  readonly isLost: boolean
+  /** All that this item caused has been handed over: it may be finished once that is durable. */
+  done(delivery: Delivery<Command>): void
+  /** An event was published to the lane. */
+  touched(lane: EventLane): void
+  /** Unique in the backend and epoch. */
+  nextKey(): string
+  saveSnapshot(user: string, snapshot: SessionSnapshot): Promise<void>
+  deleteSnapshot(user: string): Promise<void>
+  /** The session is over; what still waits in its queue goes back to the backend. */
+  ended(session: Session, waiting: readonly Delivery<Command>[]): void
+}

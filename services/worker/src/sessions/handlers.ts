@@ -1,0 +1,87 @@
+import { type Command, ContactPresence, type ProbePresence, type SetPresence, Show } from '@spectrum/messages'
+import { tellContact, tellContacts } from './contacts.ts'
+import type { EventBody } from './events.ts'
+import { sendMessage } from './messages.ts'
+import { available } from './occupants.ts'
+import { addressOf, enter, joinRoom, leaveRoom, setSubject, takeOut } from './rooms.ts'
+import type { Session } from './session.ts'
+
+type Body = NonNullable<Command['command']>
+export type CommandKind = Body['$case']
+type Handler<Kind extends CommandKind> = (
+  session: Session,
+  command: Command,
+  value: Extract<Body, { $case: Kind }>['value'],
+) => void | Promise<void>
+
+/** What each command does to its session. Returning nothing means done; thrown NetworkErrors become the stanza's error. */
+export const handlers: { readonly [Kind in CommandKind]: Handler<Kind> } = {
+  // The session is there: nothing else was wanted. A newer generation is adopted by the backend.
+  startSession: () => undefined,
+  stopSession: (session, _, { reason, text }) => session.stop(reason, text),
+  setPresence,
+  joinRoom,
+  leaveRoom,
+  sendMessage,
+  setSubject,
+  probePresence,
+  // The XMPP server may have forgotten nothing that a session must repeat: its users' own servers keep presence, and
+  // rooms are still joined. What is verified after a new stream is the frontends' business.
+  componentConnected: () => undefined,
+}
+
+/** Kinds that must not take effect twice when an item is delivered again. */
+export const actsOnce: ReadonlySet<CommandKind> = new Set(['sendMessage', 'setSubject'])
+
+function setPresence(
+  session: Session,
+  command: Command,
+  { show, status, priority }: SetPresence,
+): void | Promise<void> {
+  const { resource } = command
+  if (show === Show.SHOW_OFFLINE) {
+    if (session.resources.remove(resource)) session.markChanged()
+    for (const room of [...session.rooms]) takeOut(session, room, resource, status)
+    session.presenceChanged()
+    return session.endIfDeserted()
+  }
+  const isNew = !session.resources.has(resource)
+  if (session.resources.set(resource, { show, status, priority })) session.markChanged()
+  session.presenceChanged()
+  if (isNew) tellContacts(session, resource)
+  return undefined
+}
+
+/** Answers with what is known now, to the resource that asked. */
+function probePresence(session: Session, { resource, stanzaId }: Command, { of }: ProbePresence): void {
+  const to = [resource]
+  const address = addressOf(of)
+  if (address.name === '') return session.tellGateway(to)
+  const room = isPossibleRoom(session, address.name) ? session.rooms.find(address) : undefined
+  const view = room?.viewOf(resource)
+  if (room === undefined || view === undefined)
+    return tellContact(session, session.context.connector.parseUser(address.name), to)
+  if (address.resource === '') return enter(session, room, { resource, node: view.node, nick: room.nick, stanzaId })
+  for (const occupant of session.connection.rooms?.occupants(room.id) ?? [])
+    if (occupant.nick === address.resource)
+      session.tell({ $case: 'occupantPresence', value: available(room, view.node, occupant) }, to)
+}
+
+function isPossibleRoom(session: Session, name: string): boolean {
+  if (session.rooms.size === 0) return false
+  try {
+    session.context.connector.parseRoom(name)
+    return true
+  } catch {
+    // Names of people need not be possible names of rooms.
+    return false
+  }
+}
+
+/** The answer to a presence probe when there is no session: nobody is here. */
+export function absence({ of }: ProbePresence): EventBody {
+  const offline = { show: Show.SHOW_OFFLINE, status: '' }
+  return of === undefined || of.name === ''
+    ? { $case: 'gatewayPresence', value: offline }
+    : { $case: 'contactPresence', value: ContactPresence.create({ from: of, ...offline }) }
+}

@@ -1,0 +1,21 @@
+import type { SessionSnapshot } from '@spectrum/messages'
+import { awaitAnswer } from './rooms.ts'
+import type { Session } from './session.ts'
+
+/**
+ * Puts the session into the state that its snapshot tells, as if it had only lost its connection: resources and rooms
+ * count as told, joins that had not been answered are answered when the network lets the user in again.
+ */
+export function restore(session: Session, snapshot: SessionSnapshot): void {
+  for (const { resource, show, status, priority } of snapshot.resources)
+    session.resources.set(resource, { show, status, priority })
+  session.resources.toTell(session.resources.aggregateShown())
+  for (const { name, node, nick, resources, password, pending } of snapshot.rooms) {
+    const room = session.rooms.obtain({ name, node, resource: nick })
+    room.password = password
+    if (resources.length > 0) room.toldNick = nick
+    for (const resource of resources) room.admit(resource, node)
+    for (const [resource, stanzaId] of Object.entries(pending)) room.pending.push({ resource, node, nick, stanzaId })
+    if (room.pending.length > 0) awaitAnswer(session, room)
+  }
+}

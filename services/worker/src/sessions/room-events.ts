@@ -1,0 +1,198 @@
+import { Affiliation, Show } from '@spectrum/messages'
+import type { NetworkEvent, Occupant, OccupantChange } from '@spectrum/network'
+import { NetworkError } from '@spectrum/network'
+import { available, codes, digest, unavailable } from './occupants.ts'
+import type { Room } from './room.ts'
+import { abandon, enter, refuseJoins, remember, tellSubject } from './rooms.ts'
+import type { Session } from './session.ts'
+
+// XEP-0045, what the network tells of rooms.
+
+type Of<Type extends NetworkEvent['type']> = Extract<NetworkEvent, { type: Type }>
+
+/** Occupants come from now on. They are shown when the list is complete, from the network's memory. */
+export function roomJoined(session: Session, { room: id, nick }: Of<'room-joined'>): void {
+  const room = session.rooms.get(id)
+  if (room === undefined) {
+    // Nobody asked for it, or nobody wants it any more.
+    session.suppressed('room-joined', 'not-wanted')
+    return session.attempt('leave', () => session.connection.rooms?.leave(id))
+  }
+  if (room.nick !== nick) session.markChanged()
+  room.nick = nick
+  room.state = 'filling'
+  room.held = []
+}
+
+/**
+ * The list is complete. Resources that were in the room before the connection broke are told the difference only; those
+ * that wait get everything; what was said meanwhile comes last.
+ */
+export function roomReady(session: Session, { room: id }: Of<'room-ready'>): void {
+  const room = session.rooms.get(id)
+  if (room === undefined) return session.suppressed('room-ready', 'not-wanted')
+  room.state = 'joined'
+  clearTimeout(room.deadline)
+  room.deadline = undefined
+  tellDifference(session, room)
+  const joins = room.pending
+  room.pending = []
+  if (joins.length > 0) session.markChanged()
+  for (const join of joins) enter(session, room, join)
+  const held = room.held
+  room.held = []
+  for (const event of held) session.receive(event)
+  session.ready()
+}
+
+function tellDifference(session: Session, room: Room): void {
+  const before = room.told
+  const hadViews = room.views.length > 0
+  let self: Occupant | undefined
+  room.told = new Map()
+  for (const occupant of session.connection.rooms?.occupants(room.id) ?? []) {
+    if (occupant.self) {
+      self = occupant
+      continue
+    }
+    remember(room, occupant)
+    if (hadViews && before.get(occupant.nick) !== digest(occupant))
+      tellViews(session, room, node => available(room, node, occupant))
+  }
+  if (hadViews)
+    for (const nick of before.keys())
+      if (!room.told.has(nick)) tellViews(session, room, node => unavailable(room, node, nick))
+  if (hadViews && room.toldNick !== undefined && room.toldNick !== room.nick) {
+    const occupant = self ?? { nick: room.nick, affiliation: 'none', role: 'participant', self: true }
+    tellRename(session, room, { ...occupant, nick: room.toldNick }, room.nick)
+  }
+  room.toldNick = room.nick
+  const subject = session.connection.rooms?.subject(room.id)?.text ?? ''
+  if (hadViews && room.toldSubject !== undefined && room.toldSubject !== subject)
+    for (const { node, resources } of room.views) tellSubject(session, room, node, resources)
+  room.toldSubject = subject
+}
+
+export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): void {
+  const room = session.rooms.get(id)
+  if (room === undefined) return session.suppressed('room-left', 'not-wanted')
+  if (why.kind === 'disconnected') return session.connection.isOnline ? rejoin(session, room) : undefined
+  const wasIn = room.views.length > 0
+  const reason = why.reason ?? ''
+  if (why.kind === 'refused') {
+    if (wasIn)
+      tellViews(session, room, node => unavailable(room, node, room.nick, { codes: [codes.self, codes.error], reason }))
+    room.views = []
+    room.state = 'waiting'
+    return refuseJoins(session, room, new NetworkError(why.code, reason || 'The room did not let you in.'))
+  }
+  const code = why.kind === 'kicked' ? [codes.kicked] : why.kind === 'banned' ? [codes.banned] : []
+  const actor = 'actor' in why ? (why.actor ?? '') : ''
+  const affiliation = why.kind === 'banned' ? outcast : none
+  tellViews(session, room, node =>
+    unavailable(room, node, room.nick, { codes: [codes.self, ...code], actor, reason, affiliation }),
+  )
+  room.views = []
+  room.state = 'waiting'
+  if (room.pending.length > 0)
+    refuseJoins(session, room, new NetworkError('unavailable', reason || 'You left the room.'))
+  else abandon(session, room)
+  session.endIfDesertedSoon()
+}
+
+const outcast = Affiliation.AFFILIATION_OUTCAST
+const none = Affiliation.AFFILIATION_UNSPECIFIED
+
+/** The network lost this room alone: asked for again at once. */
+function rejoin(session: Session, room: Room): void {
+  room.state = 'waiting'
+  session.rejoin(room)
+}
+
+export function occupantChanged(session: Session, { room: id, occupant, change }: Of<'occupant'>): void {
+  const room = session.rooms.get(id)
+  if (room === undefined) return session.suppressed('occupant', 'not-wanted')
+  // Until the list is complete it is the network's memory that counts.
+  if (room.state !== 'joined') return followOwnNick(room, occupant, change)
+  switch (change.kind) {
+    case 'present':
+    case 'joined':
+    case 'changed': {
+      if (occupant.self !== true) {
+        // The list may be told again by a network that was asked to join twice.
+        if (change.kind === 'present' && room.told.get(occupant.nick) === digest(occupant)) return
+        remember(room, occupant)
+      }
+      const details = change.kind === 'changed' ? { actor: change.actor ?? '', reason: change.reason ?? '' } : {}
+      return tellViews(session, room, node => available(room, node, occupant, details))
+    }
+    case 'left':
+    case 'kicked':
+    case 'banned': {
+      // That the user is out is told by `room-left`.
+      if (occupant.self) return
+      room.told.delete(occupant.nick)
+      const isLeft = change.kind === 'left'
+      const details = isLeft
+        ? { status: change.reason ?? '' }
+        : {
+            codes: [change.kind === 'kicked' ? codes.kicked : codes.banned],
+            actor: change.actor ?? '',
+            reason: change.reason ?? '',
+            affiliation: change.kind === 'banned' ? outcast : none,
+          }
+      return tellViews(session, room, node => unavailable(room, node, occupant.nick, details))
+    }
+    case 'renamed':
+      if (occupant.self) {
+        room.nick = change.to
+        room.toldNick = change.to
+        session.markChanged()
+      } else {
+        room.told.delete(occupant.nick)
+        remember(room, { ...occupant, nick: change.to })
+      }
+      return tellRename(session, room, occupant, change.to)
+  }
+}
+
+function followOwnNick(room: Room, occupant: Occupant, change: OccupantChange): void {
+  if (occupant.self && change.kind === 'renamed') room.nick = change.to
+}
+
+/** XEP-0045 section 7.6: the old nick goes with 303, the new one comes. */
+function tellRename(session: Session, room: Room, occupant: Occupant, to: string): void {
+  const own = occupant.self ? [codes.self] : []
+  tellViews(session, room, node => ({
+    ...available(room, node, occupant),
+    show: Show.SHOW_OFFLINE,
+    codes: [codes.newNick, ...own],
+    newNick: to,
+  }))
+  tellViews(session, room, node => available(room, node, { ...occupant, nick: to }))
+}
+
+export function subjectChanged(session: Session, { room: id, subject, nick, at }: Of<'room-subject'>): void {
+  const room = session.rooms.get(id)
+  if (room === undefined) return session.suppressed('room-subject', 'not-wanted')
+  if (room.state !== 'joined') return
+  room.toldSubject = subject
+  for (const { node, resources } of room.views) {
+    const value = {
+      from: room.address(node, nick),
+      subject,
+      id: session.nextKey(),
+      ...(at === undefined ? {} : { delayedAtMs: at.getTime() }),
+    }
+    session.tell({ $case: 'subjectChanged', value }, resources)
+  }
+}
+
+export function tellViews(
+  session: Session,
+  room: Room,
+  presence: (node: string) => ReturnType<typeof available>,
+): void {
+  for (const { node, resources } of room.views)
+    session.tell({ $case: 'occupantPresence', value: presence(node) }, resources)
+}

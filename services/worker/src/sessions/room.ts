@@ -1,0 +1,129 @@
+import type { Address, Sealed } from '@spectrum/messages'
+import type { NetworkEvent, RoomId } from '@spectrum/network'
+
+/** Resources that are in the room under the same spelling of its JID. */
+export interface View {
+  readonly node: string
+  /** Replaced, never changed: events that name it may not have left yet. */
+  resources: readonly string[]
+}
+
+/** A join that has not been answered. */
+export interface PendingJoin {
+  readonly resource: string
+  readonly node: string
+  readonly nick: string
+  readonly stanzaId: string
+}
+
+/**
+ * - `waiting`: the network is not connected, or was not asked yet
+ * - `asked`: the network was asked to let the user in
+ * - `filling`: the user is in, occupants still come
+ * - `joined`: everything is known
+ */
+export type RoomState = 'waiting' | 'asked' | 'filling' | 'joined'
+
+/** A room of one session: which resources are in it, and what they have been told. */
+export class Room {
+  readonly id: RoomId
+  /** As in the JID, unescaped. */
+  readonly name: string
+  /** The user's own; before the network has told, the one asked for. */
+  nick: string
+  password: Sealed | undefined
+  state: RoomState = 'waiting'
+  views: View[] = []
+  pending: PendingJoin[] = []
+  /** What the views know: nick → rank and state of every occupant but the user's own. */
+  told = new Map<string, string>()
+  /** The user's own nick as the views know it; undefined when they know none. */
+  toldNick: string | undefined
+  toldSubject: string | undefined
+  /** What came before the room was complete and must be told after it. */
+  held: NetworkEvent[] = []
+  deadline: NodeJS.Timeout | undefined
+
+  constructor(id: RoomId, name: string, nick: string) {
+    this.id = id
+    this.name = name
+    this.nick = nick
+  }
+
+  get isEmpty(): boolean {
+    return this.views.length === 0 && this.pending.length === 0
+  }
+
+  viewOf(resource: string): View | undefined {
+    for (const view of this.views) if (view.resources.includes(resource)) return view
+    return undefined
+  }
+
+  /** The resource is in the room from now on. */
+  admit(resource: string, node: string): void {
+    const view = this.views.find(each => each.node === node)
+    if (view === undefined) this.views.push({ node, resources: [resource] })
+    else if (!view.resources.includes(resource)) view.resources = [...view.resources, resource]
+  }
+
+  /** The resource is out, or no longer waits to get in; the view or the pending join that it had. */
+  remove(resource: string): { node: string; wasIn: boolean } | undefined {
+    const waiting = this.pending.find(join => join.resource === resource)
+    if (waiting !== undefined) this.pending = this.pending.filter(join => join !== waiting)
+    const view = this.viewOf(resource)
+    if (view !== undefined) {
+      view.resources = view.resources.filter(each => each !== resource)
+      if (view.resources.length === 0) this.views = this.views.filter(each => each !== view)
+      return { node: view.node, wasIn: true }
+    }
+    return waiting && { node: waiting.node, wasIn: false }
+  }
+
+  /** An occupant's address (the room's own without a nick) as this view spells it. */
+  address(node: string, nick = ''): Address {
+    return { name: this.name, node, resource: nick }
+  }
+}
+
+/** The rooms of one session, found by the id that the network uses or by the address that a stanza had. */
+export class RoomTable {
+  readonly #byId = new Map<RoomId, Room>()
+  readonly #byNode = new Map<string, Room>()
+  readonly #parse: (name: string) => RoomId
+
+  constructor(parse: (name: string) => RoomId) {
+    this.#parse = parse
+  }
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  [Symbol.iterator](): Iterator<Room> {
+    return this.#byId.values()
+  }
+
+  get(id: RoomId): Room | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** @throws NetworkError `bad-address` for a name that cannot exist */
+  find({ node, name }: Address): Room | undefined {
+    return this.#byNode.get(node) ?? this.#byId.get(this.#parse(name))
+  }
+
+  /** The room of that address, made when there is none. @throws NetworkError `bad-address` */
+  obtain({ node, name, resource }: Address): Room {
+    const existing = this.find({ node, name, resource })
+    const room = existing ?? new Room(this.#parse(name), name, resource)
+    this.#byId.set(room.id, room)
+    if (node !== '') this.#byNode.set(node, room)
+    return room
+  }
+
+  delete(room: Room): void {
+    clearTimeout(room.deadline)
+    this.#byId.delete(room.id)
+    for (const [node, other] of this.#byNode) if (other === room) this.#byNode.delete(node)
+  }
+}

@@ -1,0 +1,182 @@
+import {
+  type Address,
+  type Command,
+  type JoinRoom,
+  type LeaveRoom,
+  OccupantPresence,
+  type SetSubject,
+  Show,
+} from '@spectrum/messages'
+import { type FailureCode, NetworkError, type Occupant } from '@spectrum/network'
+import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
+import type { PendingJoin, Room } from './room.ts'
+import type { Session } from './session.ts'
+
+// XEP-0045, what users ask: joining, leaving, nick, subject. What the network tells is in room-events.ts.
+
+/** Joins, changes the nick, or tells a resource again what it asks for. @throws NetworkError for names that cannot exist */
+export function joinRoom(session: Session, command: Command, value: JoinRoom): void | Promise<void> {
+  const to = addressOf(value.room)
+  if (to.resource === '') throw new NetworkError('bad-address', 'A room is entered with a nick.')
+  if (!session.context.manifest.hasRooms) throw new NetworkError('not-supported', 'This network has no rooms.')
+  const { resource, stanzaId } = command
+  const room = session.rooms.obtain(to)
+  const view = room.viewOf(resource)
+  if (view !== undefined) {
+    if (to.resource !== room.nick) return changeNick(session, room, to.resource)
+    // A client that joins again has lost its state (XEP-0045 section 7.2.1 knows no such error).
+    if (value.hasMucElement && room.state === 'joined')
+      enter(session, room, { resource, node: view.node, nick: to.resource, stanzaId })
+    return
+  }
+  if (value.password !== undefined) room.password = value.password
+  if (room.isEmpty) room.nick = to.resource
+  const join = { resource, node: to.node, nick: to.resource, stanzaId }
+  session.markChanged()
+  if (room.state === 'joined') return enter(session, room, join)
+  room.pending = [...room.pending.filter(each => each.resource !== resource), join]
+  awaitAnswer(session, room)
+  if (room.state === 'waiting' && session.connection.isOnline) requestJoin(session, room)
+}
+
+/** Asks the network to let the user in; used again after each reconnect. */
+export function requestJoin(session: Session, room: Room): void {
+  room.state = 'asked'
+  const rooms = session.connection.rooms
+  if (rooms === undefined)
+    return refuseJoins(session, room, new NetworkError('not-supported', 'This network has no rooms.'))
+  const fail = (reason: unknown) => {
+    if (session.rooms.get(room.id) === room && room.state !== 'joined')
+      refuseJoins(session, room, NetworkError.from(reason))
+  }
+  const ask = (password?: string) =>
+    rooms.join({ room: room.id, nick: room.nick, ...(password === undefined ? {} : { password }) })
+  try {
+    const asked = room.password === undefined ? ask() : session.context.openPassword(room.password).then(ask)
+    if (asked instanceof Promise) asked.catch(fail)
+  } catch (error) {
+    fail(error)
+  }
+}
+
+/** Everything that a resource must see when it comes in, in the order of XEP-0045 section 7.2: others, itself, the subject. */
+export function enter(session: Session, room: Room, join: PendingJoin): void {
+  const { resource, node, nick, stanzaId } = join
+  const to = [resource]
+  room.admit(resource, node)
+  let self: Occupant = plainSelf(room.nick)
+  for (const occupant of session.connection.rooms?.occupants(room.id) ?? []) {
+    if (occupant.self) self = occupant
+    else session.tell({ $case: 'occupantPresence', value: available(room, node, occupant) }, to)
+  }
+  const assigned = self.nick === nick ? [] : [codes.nickAssigned]
+  const own = available(room, node, { ...self, self: true }, { codes: [codes.self, ...assigned], stanzaId })
+  session.tell({ $case: 'occupantPresence', value: own }, to)
+  tellSubject(session, room, node, to)
+}
+
+/** The subject as it is now; an empty one too (XEP-0045 section 7.2.15). */
+export function tellSubject(session: Session, room: Room, node: string, resources: readonly string[]): void {
+  const subject = session.connection.rooms?.subject(room.id)
+  const value = {
+    from: room.address(node, subject?.nick),
+    subject: subject?.text ?? '',
+    id: session.nextKey(),
+    ...(subject?.at === undefined ? {} : { delayedAtMs: subject.at.getTime() }),
+  }
+  session.tell({ $case: 'subjectChanged', value }, resources)
+}
+
+export function leaveRoom(session: Session, command: Command, value: LeaveRoom): void | Promise<void> {
+  const room = session.rooms.find(addressOf(value.room))
+  if (room === undefined) return undefined
+  takeOut(session, room, command.resource, value.status)
+  return session.endIfDeserted()
+}
+
+/** A resource goes; the last one takes the user out of the room. */
+export function takeOut(session: Session, room: Room, resource: string, reason: string): void {
+  const removed = room.remove(resource)
+  if (removed === undefined) return
+  session.markChanged()
+  if (removed.wasIn) {
+    const value = unavailable(room, removed.node, room.nick, { codes: [codes.self], status: reason })
+    session.tell({ $case: 'occupantPresence', value }, [resource])
+  }
+  if (room.isEmpty) abandon(session, room, reason)
+}
+
+/** Leaves the room on the network and forgets it. */
+export function abandon(session: Session, room: Room, reason = ''): void {
+  session.rooms.delete(room)
+  session.markChanged()
+  if (room.state === 'waiting') return
+  session.attempt('leave', () => session.connection.rooms?.leave(room.id, reason === '' ? undefined : reason))
+}
+
+export function setSubject(session: Session, command: Command, value: SetSubject): void | Promise<void> {
+  const room = session.rooms.find(addressOf(value.room))
+  if (room?.viewOf(command.resource) === undefined) throw new NetworkError('not-joined', 'You are not in that room.')
+  const set = () => {
+    const { rooms } = session.connection
+    if (rooms?.setSubject === undefined) throw new NetworkError('not-supported', 'Rooms have no subject here.')
+    return rooms.setSubject(room.id, value.subject)
+  }
+  if (session.connection.isOnline && room.state === 'joined') return set()
+  return session.whenReady(room).then(set)
+}
+
+function changeNick(session: Session, room: Room, nick: string): void | Promise<void> {
+  const change = () => {
+    const { rooms } = session.connection
+    if (rooms?.changeNick === undefined) throw new NetworkError('not-supported', 'Nicks cannot be changed here.')
+    return rooms.changeNick(room.id, nick)
+  }
+  if (session.connection.isOnline && room.state === 'joined') return change()
+  return session.whenReady(room).then(change)
+}
+
+/** Answers every join of the room that waits with an error; without anybody left in it, the room is forgotten. */
+export function refuseJoins(session: Session, room: Room, error: NetworkError): void {
+  clearTimeout(room.deadline)
+  room.deadline = undefined
+  const joins = room.pending
+  room.pending = []
+  for (const join of joins) refuseJoin(session, join, { ...room.address(join.node, join.nick) }, error)
+  if (joins.length > 0) session.markChanged()
+  if (room.isEmpty) abandon(session, room)
+  session.endIfDesertedSoon()
+}
+
+/** An error presence (XEP-0045 section 7.2) for one resource. */
+export function refuseJoin(
+  session: Session,
+  { resource, stanzaId }: { resource: string; stanzaId: string },
+  from: Address,
+  { code, message }: { code: FailureCode; message: string },
+): void {
+  const value = OccupantPresence.create({ from, stanzaId, show: Show.SHOW_OFFLINE, refused: { code, text: message } })
+  session.tell({ $case: 'occupantPresence', value }, [resource])
+  session.context.metrics.countCommand('joinRoom', code)
+}
+
+/** What is told of an occupant becomes what the views know. */
+export function remember(room: Room, occupant: Occupant): void {
+  room.told.set(occupant.nick, digest(occupant))
+}
+
+/** The deadline within which every join is answered. */
+export function awaitAnswer(session: Session, room: Room): void {
+  room.deadline ??= setTimeout(() => {
+    room.deadline = undefined
+    const failure = session.connection.lastFailure
+    const words = failure === undefined || session.connection.isOnline ? 'The network did not answer.' : failure.message
+    refuseJoins(session, room, new NetworkError('unreachable', words))
+  }, session.context.limits.answerMs).unref()
+}
+
+/** @throws NetworkError when the stanza had no address at all */
+export function addressOf(address: Address | undefined): Address {
+  if (address === undefined) throw new NetworkError('bad-request', 'The address is missing.')
+  return address
+}

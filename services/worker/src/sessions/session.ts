@@ -1,0 +1,374 @@
+import type { Delivery } from '@spectrum/bus'
+import { type Command, type Credentials, Show, StopSession_Reason } from '@spectrum/messages'
+import { type Account, type Logger, NetworkError, type NetworkEvent } from '@spectrum/network'
+import { startSpan } from '@spectrum/service-kit'
+import { failureOf } from './answers.ts'
+import { Connection } from './connection.ts'
+import { Contacts, withdrawContacts } from './contacts.ts'
+import type { BackendLink, SessionContext } from './context.ts'
+import { bareJid, type EventBody, EventWriter } from './events.ts'
+import { actsOnce, handlers } from './handlers.ts'
+import { receive } from './inbound.ts'
+import { tellFromGateway } from './messages.ts'
+import { codes, unavailable } from './occupants.ts'
+import { Resources, type Shown } from './presence.ts'
+import { CommandQueue } from './queue.ts'
+import { Readiness } from './readiness.ts'
+import { Receipts } from './receipts.ts'
+import { RecentKeys } from './recent-keys.ts'
+import { type Room, RoomTable } from './room.ts'
+import { tellViews } from './room-events.ts'
+import { awaitAnswer, refuseJoins, requestJoin } from './rooms.ts'
+import { Snapshots, snapshotOf } from './snapshots.ts'
+
+export interface SessionStart {
+  readonly user: string
+  readonly generation: number
+  readonly username: string
+  readonly settings: Readonly<Record<string, string>>
+}
+
+/** So many failed attempts in a row, and joins that wait are answered with the network's words. */
+const patience = 3
+
+/**
+ * One live login: holds the parts that make it up and the few steps of its life that concern all of them. What commands and
+ * network events do is in the files beside this one, by topic.
+ */
+export class Session {
+  readonly user: string
+  readonly context: SessionContext
+  readonly link: BackendLink
+  readonly log: Logger
+  readonly events: EventWriter
+  readonly resources = new Resources()
+  readonly rooms: RoomTable
+  readonly contacts = new Contacts()
+  readonly receipts = new Receipts()
+  readonly connection: Connection
+  readonly queue: CommandQueue
+  readonly snapshots: Snapshots
+  generation: number
+  username: string
+  settings: Readonly<Record<string, string>>
+  readonly #recent = new RecentKeys()
+  readonly #readiness = new Readiness()
+  #traceparent = ''
+  #handled = 0
+  /** Clients believe that the network is connected: a short loss is not worth telling. */
+  #isTrusted = false
+  #toldNetwork = ''
+  #ending: Promise<void> | undefined
+
+  constructor(context: SessionContext, link: BackendLink, start: SessionStart) {
+    this.user = start.user
+    this.generation = start.generation
+    this.username = start.username
+    this.settings = start.settings
+    this.context = context
+    this.link = link
+    const { log, metrics, limits } = context
+    this.log = withFields(log, { user: start.user })
+    this.events = new EventWriter(start.user, context.laneOf(start.user), link, metrics)
+    this.rooms = new RoomTable(name => context.connector.parseRoom(name))
+    this.connection = new Connection(this)
+    this.snapshots = new Snapshots({
+      intervalMs: limits.snapshotMs,
+      log: this.log,
+      read: () => snapshotOf(this),
+      write: snapshot => link.saveSnapshot(this.user, snapshot),
+      onResult: result => metrics.snapshots.inc({ result }),
+    })
+    this.queue = new CommandQueue({
+      maxItems: limits.queueItems,
+      maxBytes: limits.queueBytes,
+      mayRun: () => this.#ending === undefined && link.mayAct(),
+      handle: command => this.#handle(command),
+      refuse: (command, error) => this.#refuse(command, error),
+      changes: () => this.snapshots.changes,
+      afterSnapshot: done => this.snapshots.afterStored(done),
+      finish: delivery => link.done(delivery),
+    })
+  }
+
+  /** Begins to connect. `isKnown`: clients saw this session online before, in another worker. */
+  start(isKnown: boolean): void {
+    this.#isTrusted = isKnown
+    this.connection.start()
+    const unused = setTimeout(() => this.endIfDesertedSoon(), this.context.limits.unusedMs)
+    unused.unref()
+  }
+
+  offer(delivery: Delivery<Command>): void {
+    this.queue.offer(delivery)
+  }
+
+  /** Tells XMPP something; while a command is handled, in its trace. */
+  tell(event: EventBody, resources: readonly string[], traceparent = this.#traceparent, key?: string): void {
+    if (resources !== bareJid && resources.length === 0) return
+    this.events.write(event, resources, traceparent, key)
+  }
+
+  nextKey(): string {
+    return this.events.nextKey()
+  }
+
+  /** From the network. Never throws: a handler that fails costs this event and nothing else. */
+  receive(event: NetworkEvent): void {
+    try {
+      receive(this, event)
+    } catch (error) {
+      this.suppressed(event.type, 'handler-failed')
+      this.log.error({ err: error, event: event.type }, 'an event could not be handled')
+    }
+  }
+
+  suppressed(kind: string, reason: string): void {
+    this.context.metrics.suppressed.inc({ kind, reason })
+  }
+
+  /** Something changed that a new owner must know. */
+  markChanged(): void {
+    this.snapshots.markChanged()
+  }
+
+  /** Runs what nobody waits for; its failure is counted and logged. */
+  attempt(what: string, action: () => Promise<void> | void | undefined): void {
+    const failed = (error: unknown) => {
+      this.suppressed(what, NetworkError.from(error).code)
+      this.log.debug({ err: error, what }, 'a request to the network failed')
+    }
+    try {
+      action()?.catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** Fulfils when the network is online, and the room complete; rejects after the time in which commands are answered. */
+  whenReady(room?: Room): Promise<void> {
+    const isReady = () =>
+      this.connection.isOnline && (room === undefined || room.state === 'joined' || this.rooms.get(room.id) !== room)
+    const late = () =>
+      new NetworkError('unreachable', this.connection.lastFailure?.message ?? 'The network does not answer.')
+    return this.#readiness.wait(isReady, this.context.limits.answerMs, late).then(() => {
+      if (room !== undefined && this.rooms.get(room.id) !== room)
+        throw new NetworkError('not-joined', 'You are not in that room any more.')
+    })
+  }
+
+  /** Commands that wait may find what they wait for. */
+  ready(): void {
+    this.#readiness.check()
+  }
+
+  // ---- presence
+
+  /** A resource came, went or changed: who has not been told how the gateway is now is told, and so is the network. */
+  presenceChanged(): void {
+    const shown = this.#shown()
+    const names = this.resources.toTell(shown)
+    if (names.length > 0) this.tell({ $case: 'gatewayPresence', value: shown }, names)
+    this.#tellNetwork()
+  }
+
+  /** Tells these resources how the gateway is, whatever they were told before. */
+  tellGateway(resources: readonly string[]): void {
+    this.tell({ $case: 'gatewayPresence', value: this.#shown() }, resources)
+  }
+
+  #shown(): Shown {
+    if (this.connection.isOnline || this.#isTrusted) return this.resources.aggregateShown()
+    return { show: Show.SHOW_OFFLINE, status: 'Connecting' }
+  }
+
+  #tellNetwork(): void {
+    const presence = this.resources.aggregate()
+    const send = this.connection.isOnline ? this.connection.network?.features.presence?.send : undefined
+    if (presence === undefined || send === undefined) return
+    const told = `${presence.show} ${presence.status ?? ''}`
+    if (told === this.#toldNetwork) return
+    this.#toldNetwork = told
+    this.attempt('presence', () => send(presence))
+  }
+
+  // ---- the network connection
+
+  connectionOnline(): void {
+    this.#isTrusted = true
+    this.#toldNetwork = ''
+    this.log.info({ failures: this.connection.failures }, 'online')
+    this.presenceChanged()
+    for (const room of [...this.rooms]) requestJoin(this, room)
+    this.ready()
+  }
+
+  /** The connection ended. Rooms stay as they are told: they are joined again. */
+  connectionFailed(failure: NetworkError): void {
+    this.log.info({ code: failure.code, failures: this.connection.failures }, 'the network connection ended')
+    for (const room of this.rooms) {
+      room.state = 'waiting'
+      room.held = []
+    }
+    // The first failure may be over in a second; from the second on clients shall know.
+    if (this.connection.failures > 1 || !this.#isTrusted) {
+      this.#isTrusted = false
+      this.presenceChanged()
+    }
+    if (this.connection.failures < patience) return
+    for (const room of [...this.rooms])
+      if (room.pending.length > 0) refuseJoins(this, room, new NetworkError('unreachable', failure.message))
+  }
+
+  /** It makes no sense to try again: the user is told why, and the session ends. */
+  connectionStopped(failure: NetworkError): void {
+    for (const room of [...this.rooms]) if (room.pending.length > 0) refuseJoins(this, room, failure)
+    tellFromGateway(this, failure.message)
+    this.#endSoon(failure.message)
+  }
+
+  rejoin(room: Room): void {
+    if (room.pending.length > 0) awaitAnswer(this, room)
+    requestJoin(this, room)
+  }
+
+  /** What the router stored of the login. */
+  learn({ username, settings }: Credentials): void {
+    this.username = username
+    this.settings = settings
+  }
+
+  async saveAccount(change: Partial<Pick<Account, 'password' | 'extra'>>): Promise<void> {
+    const account = await this.context.accounts.fetch(this)
+    if (change.password !== undefined) Object.assign(account, { password: change.password, hasPassword: true })
+    if (change.extra !== undefined) account.extraJson = JSON.stringify(change.extra)
+    await this.context.accounts.save(this, account)
+  }
+
+  // ---- the end
+
+  stop(reason: StopSession_Reason, text: string): void | Promise<void> {
+    if (reason === StopSession_Reason.REASON_CREDENTIALS_CHANGED) return this.connection.restart()
+    if (text !== '') tellFromGateway(this, text)
+    return this.#end(text)
+  }
+
+  /** Nobody uses the session any more: it ends, unless the user wants to stay connected. */
+  endIfDeserted(): void | Promise<void> {
+    if (this.resources.size > 0 || this.settings.stay_connected === '1') return undefined
+    for (const room of this.rooms) if (!room.isEmpty) return undefined
+    return this.#end('')
+  }
+
+  endIfDesertedSoon(): void {
+    const ended = this.endIfDeserted()
+    ended?.catch((error: unknown) => this.log.error({ err: error }, 'a session did not end well'))
+  }
+
+  #endSoon(reason: string): void {
+    this.#end(reason).catch((error: unknown) => this.log.error({ err: error }, 'a session did not end well'))
+  }
+
+  #end(reason: string): Promise<void> {
+    this.#ending ??= this.#endOnce(reason)
+    return this.#ending
+  }
+
+  async #endOnce(reason: string): Promise<void> {
+    for (const room of [...this.rooms]) {
+      tellViews(this, room, node => unavailable(room, node, room.nick, { codes: [codes.self, codes.shutdown], reason }))
+      this.rooms.delete(room)
+    }
+    withdrawContacts(this)
+    this.tell({ $case: 'gatewayPresence', value: { show: Show.SHOW_OFFLINE, status: reason } }, bareJid)
+    this.#readiness.fail(new NetworkError('signed-out', 'You are signed out.'))
+    await this.suspend()
+    await persist(() => this.link.deleteSnapshot(this.user), this)
+    await persist(() => this.context.accounts.release(this), this)
+    this.link.ended(this, this.queue.close())
+    this.log.info({}, 'signed out')
+  }
+
+  /** Closes the network's session and stops writing, telling nobody: the session ends here, or goes on elsewhere. */
+  async suspend(): Promise<void> {
+    for (const room of this.rooms) clearTimeout(room.deadline)
+    await this.connection.stop()
+    await this.snapshots.close()
+  }
+
+  // ---- commands
+
+  #handle(command: Command): void | Promise<void> {
+    const body = command.command
+    if (body === undefined) return this.suppressed('command', 'unknown')
+    const kind = body.$case
+    if (actsOnce.has(kind) && !this.#recent.add(command.key)) return this.suppressed(kind, 'duplicate')
+    const span = command.traceparent === '' ? undefined : startSpan(`worker ${kind}`, command.traceparent)
+    const isTimed = (this.#handled++ & 63) === 0
+    const startedMs = isTimed ? performance.now() : 0
+    this.#traceparent = span?.traceparent ?? ''
+    let outcome: void | Promise<void>
+    try {
+      outcome = handlers[kind](this, command, body.value as never)
+    } catch (error) {
+      this.#failed(command, kind, error)
+      span?.end(error)
+      return undefined
+    } finally {
+      this.#traceparent = ''
+    }
+    if (outcome === undefined) {
+      if (isTimed) this.context.metrics.handling.observe({ kind }, (performance.now() - startedMs) / 1000)
+      this.context.metrics.countCommand(kind, 'done')
+      span?.end()
+      return undefined
+    }
+    const slowSince = isTimed ? startedMs : performance.now()
+    return outcome.then(
+      () => {
+        this.context.metrics.countCommand(kind, 'done')
+        this.context.metrics.handling.observe({ kind }, (performance.now() - slowSince) / 1000)
+        span?.end()
+      },
+      error => {
+        this.#failed(command, kind, error)
+        span?.end(error)
+      },
+    )
+  }
+
+  #failed(command: Command, kind: string, reason: unknown): void {
+    const error = NetworkError.from(reason)
+    if (error.code === 'unexpected')
+      this.log.error({ err: error.cause, key: command.key, kind }, 'a command failed unexpectedly')
+    this.#refuse(command, error)
+  }
+
+  #refuse(command: Command, error: NetworkError): void {
+    this.context.metrics.countCommand(command.command?.$case ?? 'unknown', error.code)
+    const answer = failureOf(command, error)
+    if (answer !== undefined) this.tell(answer, [command.resource], command.traceparent)
+  }
+}
+
+/** Tries for as long as the session's backend is ours: what the router or the bus must know must not be lost. */
+async function persist(action: () => Promise<void>, session: Session): Promise<void> {
+  for (let waitMs = 500; ; waitMs = Math.min(waitMs * 2, 15_000)) {
+    try {
+      return await action()
+    } catch (error) {
+      if (session.link.isLost) return
+      session.log.warn({ err: error }, 'the end of a session could not be recorded and is tried again')
+    }
+    await new Promise(resolve => setTimeout(resolve, waitMs))
+  }
+}
+
+function withFields(log: Logger, fields: object): Logger {
+  return {
+    debug: (more, message) => log.debug({ ...fields, ...more }, message),
+    info: (more, message) => log.info({ ...fields, ...more }, message),
+    warn: (more, message) => log.warn({ ...fields, ...more }, message),
+    error: (more, message) => log.error({ ...fields, ...more }, message),
+  }
+}
