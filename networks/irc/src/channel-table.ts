@@ -223,6 +223,11 @@ export class View {
     table.views.add(this)
   }
 
+  /** What any session learnt of the channel itself, so that not each has to ask. A hint: the news of each session count. */
+  get hint(): ChannelHint | undefined {
+    return this.#entry?.hint
+  }
+
   #advance(change: Change): Change {
     const table = this.#table
     if (this.position < table.version) {
@@ -241,7 +246,13 @@ export class View {
   }
 }
 
+export interface ChannelHint {
+  modes: string | undefined
+  limit: number | undefined
+}
+
 class Entry {
+  readonly hint: ChannelHint = { modes: undefined, limit: undefined }
   readonly tables = new Set<ChannelTable>()
   /** Sessions that have asked to join and will look for their place in the log. */
   waiting = 0

@@ -90,10 +90,6 @@ export class Connection {
     return this.isupport.lineBytes - CRLF_BYTES - Buffer.byteLength(this.nick) - userhost - 3
   }
 
-  hasCapability(name: string): boolean {
-    return this.#caps.includes(name)
-  }
-
   /** Connects and stays; fulfils after `signal` aborts (having said QUIT), else rejects NetworkError. */
   async run(signal: AbortSignal, namedBy: ConnectTarget['namedBy']): Promise<void> {
     if (signal.aborted) return

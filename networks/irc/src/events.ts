@@ -12,6 +12,9 @@ import { applyRoomModes, factsOf, parseModes } from './room-modes.ts'
 /** Older than this by `server-time`, and a line is shown as said earlier: younger ones are clocks that disagree. */
 const DELAYED_MS = 60_000
 
+/** Messages that came while the list of members was still coming: told after it. */
+const MAX_HELD = 1000
+
 type Handler = (link: Link, line: Line) => void
 
 /** One line from a registered connection, in the server's order. May throw; the connection counts and logs it. */
@@ -70,11 +73,14 @@ function onMessage(link: Link, line: Line, isNotice: boolean): void {
     from: isSelf ? { self: true, nick } : { user: link.userOf(nick), nick },
     text: said.text,
   }
-  link.host.emit(
+  const whole =
     isNotice || ctcp || said.xhtml || line.tags !== ''
       ? { ...message, ...more(link, line, said.xhtml, ctcp, isNotice) }
-      : message,
-  )
+      : message
+  const room = chat.kind === 'room' ? link.roomNamed(roomName(link, target)) : undefined
+  if (room?.state !== 'syncing') link.host.emit(whole)
+  else if (room.held.length < MAX_HELD) room.held.push(whole)
+  else link.parts.count('message-before-joined')
 }
 
 function more(link: Link, line: Line, xhtml: string | undefined, ctcp: Ctcp | undefined, isNotice: boolean) {
@@ -96,11 +102,17 @@ function delayOf(link: Link, line: Line): Date | undefined {
   return link.host.clock.now() - at > DELAYED_MS ? new Date(at) : undefined
 }
 
+/** The channel of a target; `@#channel` are its moderators. */
+function roomName(link: Link, target: string): string {
+  const { isupport } = link.connection
+  const isStatus = isupport.statusSymbols.includes(target.charAt(0)) && isupport.isChannel(target.slice(1))
+  return isStatus ? target.slice(1) : target
+}
+
 /** Where a message belongs. One to somebody's moderators (`@#channel`) is shown in the channel. */
 function chatOf(link: Link, target: string, nick: string): ReceivedMessage['chat'] | undefined {
-  const { isupport } = link.connection
-  const name = isupport.statusSymbols.includes(target.charAt(0)) ? target.slice(1) : target
-  if (isupport.isChannel(name)) {
+  const name = roomName(link, target)
+  if (link.connection.isupport.isChannel(name)) {
     const room = link.roomNamed(name)
     return room?.state === 'joined' || room?.state === 'syncing' ? room.chat : undefined
   }
@@ -187,7 +199,11 @@ function onNames(link: Link, { params }: Line): void {
 
 function onEndOfNames(link: Link, { params }: Line): void {
   const room = link.roomNamed(params[1] ?? '')
-  if (room?.state !== 'syncing') return
+  if (room?.state === 'syncing') finishJoin(link, room)
+}
+
+/** The list of names is there, or will not come any more. */
+export function finishJoin(link: Link, room: Room): void {
   const alone = room.view
   // Servers of some networks hide the list; the user is in the room all the same.
   if (!alone.get(link.ownKey)) alone.add(new Member(link.ownKey, link.nick, link.userOf(link.nick)))
@@ -196,10 +212,14 @@ function onEndOfNames(link: Link, { params }: Line): void {
     room.ticket = undefined
     alone.close()
   }
+  const { modes, limit } = room.view.hint ?? {}
+  room.modes = modes
+  room.limit = limit
   room.state = 'joined'
   room.isKept = true
   link.tell(room)
-  link.send(serialiseLine('MODE', [room.name]))
+  for (const message of room.held.splice(0)) link.host.emit(message)
+  if (modes === undefined) link.send(serialiseLine('MODE', [room.name]))
 }
 
 function tellOccupant(

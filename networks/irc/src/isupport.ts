@@ -30,7 +30,7 @@ export class Isupport {
   #set(key: string, value: string): void {
     if (key === 'CASEMAPPING') this.casemapping = parseCasemapping(value)
     else if (key === 'PREFIX') this.#setPrefix(value)
-    else if (key === 'CHANTYPES') this.channelTypes = value
+    else if (key === 'CHANTYPES') this.channelTypes = value.replace(/[^#&+!]/g, '')
     else if (key === 'STATUSMSG') this.statusSymbols = value
     else if (key === 'CHANMODES') {
       const [a = '', b = '', c = '', d = ''] = value.split(',')

@@ -74,7 +74,13 @@ export function parseTags(tags: string): Map<string, string> {
 
 /** One tag's value, without reading the others where it is absent. */
 export function tagOf(line: Line, key: string): string | undefined {
-  return line.tags !== '' && line.tags.includes(key) ? parseTags(line.tags).get(key) : undefined
+  const { tags } = line
+  if (tags === '') return undefined
+  const after = tags.lastIndexOf(`;${key}=`)
+  const start = after >= 0 ? after + 1 : tags.startsWith(`${key}=`) ? 0 : -1
+  if (start < 0) return undefined
+  const end = tags.indexOf(';', start)
+  return unescape(tags.slice(start + key.length + 1, end < 0 ? tags.length : end))
 }
 
 /** The nick of a source: what stands before `!` (or, without it, before `@`). */

@@ -11,7 +11,7 @@ import {
 import type { ChannelTables } from './channel-table.ts'
 import { Connection, type ConnectionParts } from './connection.ts'
 import { CtcpLimit } from './ctcp.ts'
-import { onLine } from './events.ts'
+import { finishJoin, onLine } from './events.ts'
 import { isChannel, toRoomId, toUserId } from './ids.ts'
 import { type Line, serialiseLine } from './line.ts'
 import type { Member } from './member.ts'
@@ -335,7 +335,7 @@ export class Link {
     for (const room of [...this.rooms.values()]) {
       if (room.state === 'asked' && now - room.askedAt > JOIN_MS) {
         this.drop(room, { kind: 'refused', code: 'unavailable', reason: 'The IRC server did not answer.' })
-      }
+      } else if (room.state === 'syncing' && now - room.askedAt > JOIN_MS) finishJoin(this, room)
     }
   }
 }

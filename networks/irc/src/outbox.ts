@@ -96,10 +96,6 @@ export class Outbox {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
   }
 
-  get queuedLines(): number {
-    return this.#queue.length
-  }
-
   #enqueue(lines: readonly string[]): Promise<void> {
     // One message of many lines may exceed the bound, but only when nothing else is waiting.
     if (this.#queue.length > 0 && this.#queue.length + lines.length > MAX_QUEUED_LINES) {

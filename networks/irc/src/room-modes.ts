@@ -32,6 +32,10 @@ export function applyRoomModes(room: Room, changes: readonly ModeChange[], isupp
     if (mode === 'l') room.limit = isSet && param !== undefined && /^\d{1,9}$/.test(param) ? Number(param) : undefined
   }
   room.modes = modes
+  const { hint } = room.view
+  if (hint === undefined) return
+  hint.modes = modes
+  hint.limit = room.limit
 }
 
 /** For disco (XEP-0045 section 6.4). */

@@ -1,4 +1,4 @@
-import type { Chat, RoomId } from '@spectrum/network'
+import type { Chat, ReceivedMessage, RoomId } from '@spectrum/network'
 import { type Ticket, View } from './channel-table.ts'
 import type { Member } from './member.ts'
 
@@ -22,6 +22,8 @@ export class Room {
   /** Channel modes without lists and prefixes, as letters; `undefined` until the server told. */
   modes: string | undefined
   limit: number | undefined
+  /** What was said before the join was complete. */
+  held: ReceivedMessage[] = []
   /** The user asked to leave. */
   isLeaving = false
   /** It was joined before the connection broke: joining again is the session's own business. */
@@ -53,6 +55,7 @@ export class Room {
   /** Out of the channel: nothing of it is remembered but its name. */
   reset(): void {
     this.release()
+    this.held = []
     this.topic = undefined
     this.modes = undefined
     this.limit = undefined

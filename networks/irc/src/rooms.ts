@@ -49,13 +49,14 @@ export class IrcRooms implements Rooms {
   }
 
   /** TOPIC. Rejects when the server refuses. */
-  setSubject(id: RoomId, subject: string): Promise<void> {
+  async setSubject(id: RoomId, subject: string): Promise<void> {
     const { link, room } = this.#joined(id)
     const topic = subject
       .replace(/[\r\n]+/g, ' ')
       .replace(/\0/g, '')
       .toWellFormed()
-    return ask(link, ['TOPIC', room.name, topic], line => isAbout(link, line, 'TOPIC', room) && isOwn(link, line))
+    if (topic === (room.topic?.text ?? '')) return
+    await ask(link, ['TOPIC', room.name, topic], line => isAbout(link, line, 'TOPIC', room) && isOwn(link, line))
   }
 
   /** NICK, which changes the nick in all rooms of that server at once. */
