@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ConfirmedOutput } from './confirmed-output.ts'
+
+/** A server as the output sees it: what was written, and returning its barriers. */
+function harness() {
+  let written = ''
+  const abandoned: string[] = []
+  const clock = { now: 0 }
+  const output = new ConfirmedOutput({
+    from: 'gw/1',
+    to: 'gw',
+    write: xml => {
+      written += xml
+    },
+    abandon: reason => abandoned.push(reason),
+    now: () => clock.now,
+  })
+  const confirmed: string[] = []
+  const poison: string[] = []
+  return {
+    output,
+    clock,
+    abandoned,
+    confirmed,
+    poison,
+    send: (name: string) =>
+      output.send({
+        xml: `<${name}/>`,
+        stanzas: 1,
+        onConfirmed: () => confirmed.push(name),
+        onPoison: () => poison.push(name),
+      }),
+    /** What was written since the last call: names of stanzas, and barriers by id. */
+    take: () => {
+      const names = [...written.matchAll(/<(?:iq type="get" id="([^"]+)"|(\w+)\/>)/g)].map(
+        match => match[1] ?? match[2],
+      )
+      written = ''
+      return names.filter(name => name !== undefined)
+    },
+  }
+}
+const turn = () => new Promise(resolve => setImmediate(resolve))
+const barrierTime = () => new Promise(resolve => setTimeout(resolve, 30))
+
+describe('confirmed output', () => {
+  test('one turn is one write, with a barrier soon after', async () => {
+    const { output, send, take, confirmed } = harness()
+    output.opened()
+    send('a')
+    send('b')
+    await turn()
+    assert.deepEqual(take(), ['a', 'b'])
+    await barrierTime()
+    const [barrier = ''] = take()
+    assert.deepEqual(confirmed, [])
+    assert.ok(output.returned(barrier))
+    assert.deepEqual(confirmed, ['a', 'b'])
+    output.lost()
+  })
+
+  test('a barrier of an earlier stream confirms nothing', async () => {
+    const { output, send, take, confirmed } = harness()
+    output.opened()
+    send('a')
+    await turn()
+    await barrierTime()
+    const [, barrier = ''] = take()
+    output.lost()
+    output.opened()
+    await turn()
+    assert.ok(output.returned(barrier))
+    assert.deepEqual(confirmed, [])
+    assert.deepEqual(take(), ['a'])
+    output.lost()
+  })
+
+  test('200 stanzas are one barrier’s worth', async () => {
+    const { output, send, take } = harness()
+    output.opened()
+    for (let n = 0; n < 450; n++) send('m')
+    await turn()
+    assert.equal(take().filter(name => name.startsWith('barrier')).length, 2)
+    output.lost()
+  })
+
+  test('the item that kills streams is found; the others are sent once more, in order', async () => {
+    const { output, send, take, confirmed, poison } = harness()
+    for (const name of ['a', 'killer', 'c']) send(name)
+    for (let death = 0; death < 2; death++) {
+      output.opened()
+      await turn()
+      assert.deepEqual(take(), ['a', 'killer', 'c'])
+      output.lost()
+    }
+    output.opened()
+    await turn()
+    const [first, barrier = ''] = take()
+    assert.equal(first, 'a')
+    output.returned(barrier)
+    await turn()
+    assert.equal(take()[0], 'killer')
+    output.lost()
+    assert.deepEqual(poison, ['killer'])
+    output.opened()
+    send('d')
+    await turn()
+    const [third, next = ''] = take()
+    assert.equal(third, 'c')
+    output.returned(next)
+    await turn()
+    await barrierTime()
+    const [fourth, last = ''] = take()
+    assert.equal(fourth, 'd')
+    output.returned(last)
+    assert.deepEqual(confirmed, ['a', 'c', 'd'])
+    assert.equal(output.backlog, 0)
+    output.lost()
+  })
+
+  test('congestion is told, and its end', async () => {
+    const { output, take } = harness()
+    let reliefs = 0
+    output.onRelief(() => reliefs++)
+    output.opened()
+    for (let n = 0; n < 20; n++) output.send({ xml: `<m/>${' '.repeat(1024 * 1024)}`, stanzas: 1 })
+    assert.equal(output.isCongested, true)
+    while (output.backlog > 0) {
+      await turn()
+      await barrierTime()
+      for (const name of take()) if (name.startsWith('barrier')) output.returned(name)
+    }
+    assert.equal(output.isCongested, false)
+    assert.equal(reliefs, 1)
+    output.lost()
+  })
+})
