@@ -184,12 +184,12 @@ export class Session {
 
   #tellNetwork(): void {
     const presence = this.resources.aggregate()
-    const send = this.connection.isOnline ? this.connection.network?.features.presence?.send : undefined
-    if (presence === undefined || send === undefined) return
+    const feature = this.connection.isOnline ? this.connection.network?.features.presence : undefined
+    if (presence === undefined || feature === undefined) return
     const told = `${presence.show} ${presence.status ?? ''}`
     if (told === this.#toldNetwork) return
     this.#toldNetwork = told
-    this.attempt('presence', () => send(presence))
+    this.attempt('presence', () => feature.send(presence))
   }
 
   // ---- the network connection

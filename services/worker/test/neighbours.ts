@@ -1,0 +1,255 @@
+import {
+  type Bus,
+  backendKey,
+  type Client,
+  commandLane,
+  connectBus,
+  createSealingKeys,
+  eventLane,
+  instanceKey,
+  type LanePublisher,
+  placementKey,
+  protoValue,
+  sealTo,
+} from '@spectrum/bus'
+import {
+  type Address,
+  Backend,
+  Command,
+  Credentials,
+  commandCodec,
+  type Event,
+  eventCodec,
+  Placement,
+  Placement_State,
+  RouterDefinition,
+  Show,
+} from '@spectrum/messages'
+import { type Logger, NetworkError } from '@spectrum/network'
+import { type NatsServer, startNats, waitUntil } from '@spectrum/stack'
+
+export const jid = 'parrot.example.org'
+export const instance = instanceKey(jid)
+const quiet: Logger = { debug() {}, info() {}, warn() {}, error: (fields, message) => console.error(message, fields) }
+
+/** A login as the imitated router keeps it. */
+export interface Registered {
+  readonly username: string
+  readonly password: string
+  readonly settings?: Record<string, string>
+}
+
+type Body = NonNullable<Command['command']>
+
+/**
+ * The neighbours of a worker, spoken by hand: the router's answers and placements, the frontend's commands, and the reading end of
+ * the event lane. Over a real NATS server.
+ */
+export class Neighbours implements AsyncDisposable {
+  readonly nats: NatsServer
+  readonly router: Bus
+  readonly frontend: Bus
+  readonly events: Event[] = []
+  readonly released: string[] = []
+  readonly accounts = new Map<string, Registered>()
+  readonly instanceKeys = createSealingKeys()
+  /** While set, the router answers requests for credentials with this. */
+  credentialsFailure: NetworkError | undefined
+  generation = 100
+  #count = 0
+
+  constructor(nats: NatsServer, router: Bus, frontend: Bus) {
+    this.nats = nats
+    this.router = router
+    this.frontend = frontend
+  }
+
+  static async start(): Promise<Neighbours> {
+    const nats = await startNats()
+    const connect = (service: 'router' | 'frontend') =>
+      connectBus({ servers: [nats.url], service, instance, log: quiet })
+    const neighbours = new Neighbours(nats, await connect('router'), await connect('frontend'))
+    await neighbours.#serve()
+    return neighbours
+  }
+
+  async #serve(): Promise<void> {
+    const { router, frontend, events, released } = this
+    router.serve(RouterDefinition, {
+      login: async ({ user }) => this.place(user, 0),
+      release: async ({ user, generation }) => {
+        released.push(`${user} ${generation}`)
+        await router.table('placements').delete(placementKey(instance, user))
+        return {}
+      },
+      fetchCredentials: async ({ user, publicKey }) => {
+        if (this.credentialsFailure !== undefined) throw this.credentialsFailure
+        const account = this.accounts.get(user)
+        if (account === undefined) throw new NetworkError('not-registered', 'Who are you?')
+        const plain = Credentials.create({ ...account, hasPassword: true })
+        return split(sealTo(publicKey, Credentials.encode(plain).finish()))
+      },
+      fetchInstanceKey: async ({ publicKey }) => split(sealTo(publicKey, this.instanceKeys.privateKey)),
+    })
+    const ownership = await frontend.owners.acquire(`partition.${instance}.0`)
+    if (ownership === undefined) throw new Error('somebody else reads the events')
+    await frontend.consume(eventLane(instance, 0), eventCodec, ownership, {
+      onItem(delivery) {
+        events.push(delivery.item)
+        delivery.finish()
+      },
+      onLost(reason) {
+        console.error('the event lane was lost', reason)
+      },
+    })
+  }
+
+  /** A backend that workers shall run. */
+  async addBackend(number: number): Promise<void> {
+    await this.router
+      .table('backends', protoValue(Backend))
+      .put(backendKey(instance, number), { number, capacity: 100, isRetired: false })
+  }
+
+  /** What the leading router does for a login: placement and StartSession. */
+  async place(user: string, backend: number): Promise<Placement> {
+    const placement = { backend, generation: ++this.generation, state: Placement_State.STATE_STARTED }
+    await this.router.table('placements', protoValue(Placement)).put(placementKey(instance, user), placement)
+    const { username = '', settings = {} } = this.accounts.get(user) ?? {}
+    const lane = this.router.publisher(commandLane(instance, backend), commandCodec)
+    const start: Body = { $case: 'startSession', value: { username, settings } }
+    lane.publish(this.#command(user, '', placement.generation, start, ''))
+    await lane.durable()
+    return placement
+  }
+
+  async register(user: string, username: string): Promise<Placement> {
+    this.accounts.set(user, { username, password: 'cracker' })
+    return this.place(user, 0)
+  }
+
+  get commands(): LanePublisher<Command> {
+    return this.frontend.publisher(commandLane(instance, 0), commandCodec)
+  }
+
+  send(
+    user: string,
+    resource: string,
+    command: Body,
+    stanzaId = `s${this.#count}`,
+    generation = this.generation,
+  ): void {
+    this.commands.publish(this.#command(user, resource, generation, command, stanzaId))
+  }
+
+  #command(user: string, resource: string, generation: number, command: Body, stanzaId: string): Command {
+    return Command.create({ key: `k${++this.#count}`, user, resource, generation, stanzaId, command })
+  }
+
+  presence(user: string, resource: string, show: Show = Show.SHOW_UNSPECIFIED, generation?: number): void {
+    const value = { show, status: '', priority: 0 }
+    this.send(user, resource, { $case: 'setPresence', value }, undefined, generation)
+  }
+
+  join(user: string, resource: string, room: string, nick: string, stanzaId?: string): void {
+    const value = { room: address(room, nick), password: undefined, hasMucElement: true, show: 0 as const, status: '' }
+    this.send(user, resource, { $case: 'joinRoom', value }, stanzaId)
+  }
+
+  leave(user: string, resource: string, room: string, nick: string): void {
+    this.send(user, resource, { $case: 'leaveRoom', value: { room: address(room, nick), status: '' } })
+  }
+
+  say(user: string, resource: string, room: string, body: string, stanzaId?: string): void {
+    const value = {
+      to: address(room),
+      kind: 1 as const,
+      body,
+      xhtml: '',
+      originId: '',
+      wantsReceipt: false,
+      chatState: 0 as const,
+    }
+    this.send(user, resource, { $case: 'sendMessage', value }, stanzaId)
+  }
+
+  chat(user: string, resource: string, to: string, body: string, nick = ''): void {
+    const value = {
+      to: address(to, nick),
+      kind: 0 as const,
+      body,
+      xhtml: '',
+      originId: '',
+      wantsReceipt: false,
+      chatState: 0 as const,
+    }
+    this.send(user, resource, { $case: 'sendMessage', value })
+  }
+
+  /** The events of one user told so far, as short lines that tests compare. */
+  told(user: string): string[] {
+    return this.events.filter(event => event.user === user).map(line)
+  }
+
+  /** Waits until one of the user's lines matches, from `after` on; the index behind it. */
+  async hears(user: string, pattern: RegExp, after = 0): Promise<number> {
+    let index = -1
+    await waitUntil(
+      () => {
+        index = this.told(user).findIndex((each, at) => at >= after && pattern.test(each))
+        return index >= 0
+      },
+      { deadlineMs: 15_000, describe: () => `${user} did not hear ${pattern}; heard:\n${this.told(user).join('\n')}` },
+    )
+    return index + 1
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.frontend[Symbol.asyncDispose]()
+    await this.router[Symbol.asyncDispose]()
+    await this.nats[Symbol.asyncDispose]()
+  }
+}
+
+export const address = (name: string, resource = ''): Address => ({ name, node: name, resource })
+
+export type RouterClient = Client<typeof RouterDefinition>
+
+function split({ nonce, ciphertext }: { nonce: Uint8Array; ciphertext: Uint8Array }) {
+  return {
+    publicKey: Buffer.from(ciphertext.subarray(0, 32)),
+    nonce: Buffer.from(nonce),
+    ciphertext: Buffer.from(ciphertext.subarray(32)),
+  }
+}
+
+const place = (from: Address | undefined): string =>
+  `${from?.node || from?.name}${from?.resource ? `/${from.resource}` : ''}`
+
+function line({ event, resources }: Event): string {
+  const to = resources.length === 0 ? 'bare' : [...resources].sort().join('+')
+  switch (event?.$case) {
+    case 'gatewayPresence':
+      return `${to}: gateway ${event.value.show} ${event.value.status}`.trim()
+    case 'contactPresence':
+      return `${to}: contact ${place(event.value.from)} ${event.value.show}`
+    case 'occupantPresence': {
+      const { from, show, codes, refused, newNick } = event.value
+      if (refused !== undefined) return `${to}: refused ${place(from)} ${refused.code}: ${refused.text}`
+      const word = show === Show.SHOW_OFFLINE ? 'gone' : 'here'
+      return `${to}: ${word} ${place(from)}${codes.length > 0 ? ` ${codes.join(',')}` : ''}${newNick ? ` -> ${newNick}` : ''}`
+    }
+    case 'messageReceived': {
+      const { from, body, id, isPrivate } = event.value
+      return `${to}: ${isPrivate ? 'private ' : ''}message ${place(from)} «${body}»${id ? ` id=${id}` : ''}`
+    }
+    case 'subjectChanged':
+      return `${to}: subject ${place(event.value.from)} «${event.value.subject}»`
+    case 'commandFailed': {
+      const { stanza, stanzaId, from, failure } = event.value
+      return `${to}: failed ${stanza === 1 ? 'message' : 'presence'} ${stanzaId} ${place(from)} ${failure?.code}`
+    }
+    default:
+      return `${to}: ${event?.$case}`
+  }
+}
