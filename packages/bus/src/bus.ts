@@ -1,10 +1,27 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { LaneCodec } from '@spectrum/messages'
+import type { Clock } from '@spectrum/network'
+import { Bucket } from './bucket.ts'
+import { Connection } from './connection.ts'
+import { type ConsumerContext, CursorConsumer } from './consumer.ts'
+import type { CursorRecord } from './cursor.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { DeathWatch } from './death-watch.ts'
+import { Heartbeat, type HeartbeatRecord } from './heartbeat.ts'
 import type { LaneConsumer, LaneHandler, LanePublisher } from './lanes.ts'
-import type { BusOptions } from './options.ts'
+import type { BusOptions, Timings } from './options.ts'
+import { type OwnerRecord, OwnerRegistry } from './owner-registry.ts'
 import type { Owners, Ownership } from './ownership.ts'
+import { BatchPublisher, PublisherHub } from './publisher.ts'
+import { Readers } from './reader.ts'
+import { RequestBroker } from './request-broker.ts'
 import type { Client, Handlers, ServiceDefinition } from './requests.ts'
+import { Streams } from './streams.ts'
 import type { Lane, TableName, Topic } from './subjects.ts'
-import type { Table, ValueCodec } from './table.ts'
+import { jsonValue, type Table, type ValueCodec } from './table.ts'
+import { Ticker } from './ticker.ts'
 
 /** The bus, as one process of one instance sees it. Disposing releases what it owns and closes the connection. */
 export interface Bus extends AsyncDisposable {
@@ -32,5 +49,176 @@ export interface Bus extends AsyncDisposable {
 
 /** Connects (retrying for ever until `signal` aborts), creates streams and buckets that are missing. */
 export async function connectBus(options: BusOptions, signal?: AbortSignal): Promise<Bus> {
-  throw new Error(`the bus of ${options.service} is not built yet${signal ? '' : ''}`)
+  const processId = createProcessId(options.service)
+  const connection = await Connection.open(options, processId, signal)
+  const closing = new AbortController()
+  const stop = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal
+  const streams = new Streams(connection, options, stop)
+  try {
+    await streams.ensureAll()
+    const bus = new NatsBus({ options, processId, connection, streams, closing })
+    await bus.start()
+    return bus
+  } catch (error) {
+    closing.abort()
+    await connection.close()
+    throw error
+  }
+}
+
+const defaultTimings: Timings = {
+  heartbeatMs: 3000,
+  leaseMs: 12_000,
+  deathMs: 15_000,
+  readerHeartbeatMs: 5000,
+  commitMs: 50,
+  purgeMs: 5000,
+  ackTimeoutMs: 1500,
+}
+const flushOnCloseMs = 2000
+
+const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+
+function createProcessId(service: string): string {
+  const host = hostname()
+    .replaceAll(/[^A-Za-z0-9-]/g, '-')
+    .slice(0, 64)
+  return `${service}-${host}-${process.pid}-${randomBytes(4).toString('hex')}`
+}
+
+class NatsBus implements Bus {
+  readonly processId: string
+  readonly owners: OwnerRegistry
+  readonly #options: BusOptions
+  readonly #connection: Connection
+  readonly #readers: Readers
+  readonly #timings: Timings
+  readonly #ticker: Ticker
+  readonly #hub: PublisherHub
+  readonly #broker: RequestBroker
+  readonly #heartbeat: Heartbeat
+  readonly #deaths: DeathWatch
+  readonly #consumers: ConsumerContext
+  readonly #closing: AbortController
+  readonly #publishers = new Map<string, BatchPublisher<never>>()
+
+  constructor(parts: {
+    options: BusOptions
+    processId: string
+    connection: Connection
+    streams: Streams
+    closing: AbortController
+  }) {
+    const { options, processId, connection, streams } = parts
+    const { service, instance, clock = systemClock } = options
+    const self = { process: processId, service }
+    this.processId = processId
+    this.#options = options
+    this.#connection = connection
+    this.#closing = parts.closing
+    this.#timings = { ...defaultTimings, ...options.timings }
+    this.#readers = new Readers(connection, service)
+    this.#ticker = new Ticker(Math.min(50, this.#timings.commitMs))
+    this.#hub = new PublisherHub({
+      connection,
+      streams,
+      ticker: this.#ticker,
+      service,
+      process: processId,
+      ackTimeoutMs: this.#timings.ackTimeoutMs,
+    })
+    this.#broker = new RequestBroker(connection, options, processId)
+    const heartbeats = this.#bucket<HeartbeatRecord>('heartbeats')
+    this.#heartbeat = new Heartbeat(connection, heartbeats, self, this.#timings, clock)
+    this.#deaths = new DeathWatch(connection, heartbeats, self, this.#timings, clock)
+    this.owners = new OwnerRegistry({
+      connection,
+      table: this.#bucket<OwnerRecord>('owners'),
+      heartbeat: this.#heartbeat,
+      deaths: this.#deaths,
+      process: processId,
+    })
+    this.#consumers = {
+      connection,
+      readers: this.#readers,
+      streams,
+      cursors: this.#bucket<CursorRecord>('cursors'),
+      ticker: this.#ticker,
+      dead: new DeadLetters(connection, instance),
+      process: processId,
+      timings: this.#timings,
+    }
+  }
+
+  async start(): Promise<void> {
+    await this.#deaths.start()
+  }
+
+  get isConnected(): boolean {
+    return this.#connection.isConnected
+  }
+
+  onConnection(listener: (isConnected: boolean) => void): Disposable {
+    return this.#connection.connected.add(listener)
+  }
+
+  publisher<T>(lane: Lane, codec: LaneCodec<T>): LanePublisher<T> {
+    let publisher = this.#publishers.get(lane.key)
+    if (!publisher) {
+      publisher = new BatchPublisher(this.#hub, lane, codec) as BatchPublisher<never>
+      this.#publishers.set(lane.key, publisher)
+    }
+    return publisher as unknown as LanePublisher<T>
+  }
+
+  consume<T>(lane: Lane, codec: LaneCodec<T>, ownership: Ownership, handler: LaneHandler<T>): Promise<LaneConsumer> {
+    return CursorConsumer.open(this.#consumers, lane, codec, ownership, handler)
+  }
+
+  table<T>(name: TableName, codec?: ValueCodec<T>): Table<T> {
+    return this.#bucket(name, codec)
+  }
+
+  client<D extends ServiceDefinition>(definition: D, options?: { target?: string; timeoutMs?: number }): Client<D> {
+    return this.#broker.client(definition, options)
+  }
+
+  serve<D extends ServiceDefinition>(definition: D, handlers: Handlers<D>, options?: { target?: string }): Disposable {
+    return this.#broker.serve(definition, handlers, options)
+  }
+
+  notify(topic: Topic, payload: Uint8Array): void {
+    if (this.#connection.isConnected) this.#connection.nc.publish(topic.subject, payload)
+    else this.#connection.count('bus_dropped', { reason: 'notify-while-disconnected' })
+  }
+
+  onNotify(topic: Topic, listener: (payload: Uint8Array) => void): Disposable {
+    const subscription = this.#connection.nc.subscribe(topic.subject, {
+      callback: (error, message) => {
+        if (error) this.#connection.log.error({ err: error }, 'notifications cannot be received')
+        else listener(message.data)
+      },
+    })
+    return { [Symbol.dispose]: () => subscription.unsubscribe() }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { log } = this.#options
+    const published = Promise.all([...this.#publishers.values()].map(publisher => publisher.durable()))
+    const inTime = await Promise.race([published, delay(flushOnCloseMs, 'late', { ref: false })])
+    if (inTime === 'late') log.warn({}, 'the bus closes before all that was published is durable')
+    this.#closing.abort()
+    if (this.#connection.isConnected) {
+      await this.owners.releaseAll()
+      await this.#heartbeat.stop().catch(error => log.warn({ err: error }, 'no goodbye could be said'))
+    } else await this.#heartbeat.stop(false)
+    this.#deaths.stop()
+    this.#readers.close()
+    this.#ticker.close()
+    await this.#connection.close()
+  }
+
+  #bucket<T>(name: TableName, codec: ValueCodec<T> = jsonValue<T>()): Bucket<T> {
+    return new Bucket(this.#readers, name, codec, this.#timings.readerHeartbeatMs)
+  }
 }

@@ -25,7 +25,14 @@ export interface Permissions {
 const commandStreamsPerInstance = 40
 
 /** Calls of the router that tell or change what a frontend has no business with. */
-const deniedToFrontends = ['FetchCredentials', 'FetchInstanceKey', 'SaveCredentials', 'SaveContacts', 'Release', 'RemovePlacement']
+const deniedToFrontends = [
+  'FetchCredentials',
+  'FetchInstanceKey',
+  'SaveCredentials',
+  'SaveContacts',
+  'Release',
+  'RemovePlacement',
+]
 
 const reads: Record<ServiceName, readonly TableName[]> = {
   frontend: ['placements', 'backends', 'manifests', 'keys', 'cursors', 'owners', 'heartbeats'],

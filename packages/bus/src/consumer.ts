@@ -1,0 +1,453 @@
+import type { LaneCodec } from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
+import { batchIdHeader, parseBatchId } from './batch-id.ts'
+import type { Bucket } from './bucket.ts'
+import type { Connection } from './connection.ts'
+import {
+  Cursor,
+  type CursorRecord,
+  emptyCursor,
+  type OpenBatch,
+  positionsPerMessage,
+  type UserProgress,
+} from './cursor.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import type { Delivery, LaneConsumer, LaneHandler } from './lanes.ts'
+import type { ServiceName, Timings } from './options.ts'
+import type { Ownership } from './ownership.ts'
+import type { Reader, Readers, StreamMessage } from './reader.ts'
+import type { Streams } from './streams.ts'
+import { jetStreamApi, type Lane, laneFilter } from './subjects.ts'
+import { ConflictError } from './table.ts'
+import type { Ticker, Ticking } from './ticker.ts'
+
+const commitItems = 64
+const commitTimeoutMs = 1000
+/** An owner whose cursor is unanswered for so long … */
+const holdBackAfterMs = 1000
+/** … finishes at most so many more items. */
+const holdBackItems = 200
+const purgeBytes = 16 * 2 ** 20
+const purgeTimeoutMs = 5000
+// The handler's own bounds come first; these keep the process alive when it has none.
+const maxUnfinishedItems = 20_000
+const maxUnfinishedBytes = 64 * 2 ** 20
+
+/** What a consumer needs of its process. */
+export interface ConsumerContext {
+  connection: Connection
+  readers: Readers
+  streams: Streams
+  cursors: Bucket<CursorRecord>
+  ticker: Ticker
+  dead: DeadLetters
+  process: string
+  timings: Timings
+}
+
+/** The lane was lost before or while it was taken over. */
+export class FencedError extends Error {
+  override name = 'FencedError'
+}
+
+/** Reads one lane as its owner, and keeps its cursor. */
+export class CursorConsumer<T> implements LaneConsumer, Ticking {
+  readonly #context: ConsumerContext
+  readonly #lane: Lane
+  readonly #codec: LaneCodec<T>
+  readonly #ownership: Ownership
+  readonly #handler: LaneHandler<T>
+  #cursor: Cursor
+  #revision: number
+  #reader: Reader | undefined
+  #ownershipListener: Disposable | undefined
+  #state: 'open' | 'draining' | 'closed' = 'open'
+  /** Why nothing is read now, beside the caller's own wish. */
+  #held: 'lease' | 'unfinished' | undefined
+  #isPaused = false
+  #isDirty = false
+  #isCommitting = false
+  #finishedSinceCommit = 0
+  #lastCommitAt = 0
+  #unansweredSince: number | undefined
+  #finishedUnanswered = 0
+  #committedLow: number
+  #purgedLow: number
+  #lastPurgeAt = performance.now()
+  #bytesSincePurge = 0
+  #isPurging = false
+  #waiters: (() => void)[] = []
+
+  private constructor(
+    context: ConsumerContext,
+    lane: Lane,
+    codec: LaneCodec<T>,
+    ownership: Ownership,
+    handler: LaneHandler<T>,
+    taken: { record: CursorRecord; revision: number },
+  ) {
+    this.#context = context
+    this.#lane = lane
+    this.#codec = codec
+    this.#ownership = ownership
+    this.#handler = handler
+    this.#cursor = new Cursor(taken.record)
+    this.#revision = taken.revision
+    this.#committedLow = taken.record.low
+    this.#purgedLow = taken.record.low
+  }
+
+  /** Raises the cursor's epoch to the ownership's, then reads on from the first unfinished item. */
+  static async open<T>(
+    context: ConsumerContext,
+    lane: Lane,
+    codec: LaneCodec<T>,
+    ownership: Ownership,
+    handler: LaneHandler<T>,
+  ): Promise<CursorConsumer<T>> {
+    await context.streams.ensureLane(lane)
+    const taken = await takeOver(context, lane, ownership)
+    const consumer = new CursorConsumer(context, lane, codec, ownership, handler, taken)
+    consumer.#ownershipListener = ownership.onLost(reason => consumer.#close(reason))
+    consumer.#reader = await context.readers.open({
+      stream: lane.stream,
+      filter: laneFilter(lane),
+      start: taken.record.low,
+      heartbeatMs: context.timings.readerHeartbeatMs,
+      onMessage: message => consumer.#receive(message),
+      onReset: () => consumer.#startAnew(),
+      onStreamMissing: () => {
+        context.streams.forget(lane.stream)
+        return context.streams.ensureLane(lane)
+      },
+    })
+    if (consumer.#state === 'closed') consumer.#reader.close()
+    return consumer
+  }
+
+  get unfinished(): number {
+    return this.#cursor.unfinished
+  }
+
+  get mayAct(): boolean {
+    if (this.#state === 'closed' || !this.#ownership.mayAct()) return false
+    return !this.#isUnanswered(performance.now()) || this.#finishedUnanswered < holdBackItems
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#reader?.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#read()
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    if (this.#state === 'open') this.#state = 'draining'
+    this.#reader?.pause()
+    const deadline = performance.now() + deadlineMs
+    while (this.#state !== 'closed' && (this.#cursor.unfinished > 0 || this.#isDirty || this.#isCommitting)) {
+      if (performance.now() >= deadline) throw new Error(`lane ${this.#lane.key}: ${this.unfinished} items unfinished`)
+      await new Promise(resolve => setTimeout(resolve, 5))
+      if (this.#isDirty && !this.#isCommitting) this.#commit()
+    }
+    this.#close(undefined)
+  }
+
+  async committed(): Promise<void> {
+    while (this.#state !== 'closed' && (this.#isDirty || this.#isCommitting)) {
+      const written = new Promise<void>(resolve => this.#waiters.push(resolve))
+      this.#commit()
+      await written
+    }
+  }
+
+  tick(now: number): boolean {
+    if (this.#state === 'closed') return false
+    if (this.#held) this.#read()
+    if (this.#isDirty && now - this.#lastCommitAt >= this.#context.timings.commitMs * 0.9) this.#commit()
+    if (this.#committedLow > this.#purgedLow && this.#isPurgeDue(now)) this.#purge(now)
+    return this.#isDirty || this.#isCommitting || this.#held !== undefined || this.#committedLow > this.#purgedLow
+  }
+
+  /** One item is finished: called by its delivery. */
+  finished(batch: OpenBatch, progress: UserProgress, position: number): void {
+    if (this.#state === 'closed') return
+    progress.finish(position)
+    this.#cursor.finish(batch)
+    this.#touch()
+    if (this.#isUnanswered(performance.now())) this.#finishedUnanswered++
+    if (++this.#finishedSinceCommit >= commitItems) this.#commit()
+  }
+
+  #isUnanswered(now: number): boolean {
+    return this.#unansweredSince !== undefined && now - this.#unansweredSince > holdBackAfterMs
+  }
+
+  /** True when the message is dealt with, or on its way to be. */
+  #receive(message: StreamMessage): boolean {
+    if (this.#state !== 'open') return false
+    // An owner past its lease may have a successor already: what comes now is left for whoever owns the lane then.
+    if (!this.#ownership.mayAct()) return this.#hold('lease')
+    if (this.#cursor.unfinished >= maxUnfinishedItems || this.#cursor.unfinishedBytes >= maxUnfinishedBytes)
+      return this.#hold('unfinished')
+    this.#bytesSincePurge += message.data.length
+    const id = parseBatchId(message.message.headers?.get(batchIdHeader) ?? '')
+    if (id && !this.#isNew(id, message.sequence)) return true
+    const items = this.#decode(message)
+    if (items) this.#deliver(message, id, items)
+    else this.#bury(this.#cursor.open(message.sequence, id, 1, 0), message.sequence, 'undecodable-batch', message.data)
+    return true
+  }
+
+  #hold(why: 'lease' | 'unfinished'): false {
+    this.#context.connection.count('bus_held_back', { reason: why })
+    this.#held = why
+    this.#context.ticker.add(this)
+    return false
+  }
+
+  /** Reads again when nothing forbids it. */
+  #read(): void {
+    if (this.#state !== 'open' || this.#isPaused) return
+    if (this.#held === 'lease' && !this.#ownership.mayAct()) return
+    if (this.#held === 'unfinished' && this.#cursor.unfinished > maxUnfinishedItems / 2) return
+    if (this.#held === 'unfinished' && this.#cursor.unfinishedBytes > maxUnfinishedBytes / 2) return
+    this.#held = undefined
+    this.#reader?.resume()
+  }
+
+  #isNew(id: { publisher: string; number: number }, sequence: number): boolean {
+    const verdict = this.#cursor.judge(id.publisher, id.number)
+    if (verdict === 'gap') this.#context.connection.count('bus_batch_gaps', {})
+    if (verdict !== 'double') return true
+    this.#context.connection.count('bus_dropped', { reason: 'doubled-batch' })
+    this.#cursor.pass(sequence)
+    this.#touch()
+    return false
+  }
+
+  #decode({ data, sequence }: StreamMessage): T[] | undefined {
+    try {
+      const items = this.#codec.decode(data)
+      if (items.length <= positionsPerMessage) return items
+    } catch (error) {
+      this.#context.connection.log.error({ err: error, lane: this.#lane.key, sequence }, 'a batch cannot be decoded')
+    }
+    return undefined
+  }
+
+  #deliver(message: StreamMessage, id: { publisher: string; number: number } | undefined, items: T[]): void {
+    const from = message.subject.slice(message.subject.lastIndexOf('.') + 1) as ServiceName
+    const batch = this.#cursor.open(message.sequence, id, items.length, message.data.length)
+    let skipped = 0
+    for (const [ordinal, item] of items.entries()) {
+      const position = message.sequence * positionsPerMessage + ordinal
+      const progress = this.#cursor.progressOf(this.#codec.userOf(item))
+      if (position <= progress.done) {
+        skipped++
+        this.#cursor.finish(batch)
+        continue
+      }
+      progress.start(position)
+      this.#hand(new LaneDelivery(this, batch, progress, item, position, from))
+    }
+    if (skipped > 0 || items.length === 0) this.#touch()
+    if (skipped < items.length) this.#guarded(() => this.#handler.onBatchEnd?.())
+  }
+
+  #hand(delivery: LaneDelivery<T>): void {
+    try {
+      this.#handler.onItem(delivery)
+    } catch (error) {
+      const { lane, sequence } = { lane: this.#lane.key, sequence: Math.floor(delivery.position / positionsPerMessage) }
+      this.#context.connection.log.error({ err: error, lane, sequence }, 'the handler of an item failed')
+      const letter = { lane, sequence, reason: 'handler-failed', data: this.#codec.encode([delivery.item]) }
+      this.#afterBurial(this.#context.dead.put(letter), () => delivery.finish())
+    }
+  }
+
+  #bury(batch: OpenBatch, sequence: number, reason: string, data: Uint8Array): void {
+    this.#afterBurial(this.#context.dead.put({ lane: this.#lane.key, sequence, reason, data }), () => {
+      if (this.#state === 'closed') return
+      this.#cursor.finish(batch)
+      this.#touch()
+    })
+  }
+
+  #afterBurial(burial: Promise<void>, then: () => void): void {
+    burial.then(then).catch(error => this.#context.connection.log.error({ err: error }, 'a burial failed'))
+  }
+
+  #guarded(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#context.connection.log.error({ err: error, lane: this.#lane.key }, 'a lane handler failed')
+    }
+  }
+
+  #touch(): void {
+    if (this.#isDirty) return
+    this.#isDirty = true
+    this.#context.ticker.add(this)
+  }
+
+  #commit(): void {
+    if (this.#isCommitting || !this.#isDirty || this.#state === 'closed') return
+    this.#isCommitting = true
+    this.#isDirty = false
+    this.#finishedSinceCommit = 0
+    this.#lastCommitAt = performance.now()
+    this.#unansweredSince ??= this.#lastCommitAt
+    this.#write()
+      .catch(error => this.#onCommitFailed(error))
+      .finally(() => {
+        this.#isCommitting = false
+        for (const resolve of this.#waiters.splice(0)) resolve()
+        if (this.#isDirty) this.#context.ticker.add(this)
+        if (this.#finishedSinceCommit >= commitItems) this.#commit()
+      })
+  }
+
+  async #write(): Promise<void> {
+    const { cursors, process, connection } = this.#context
+    const now = Math.floor(Date.now() / 1000)
+    const { record, leftOut } = this.#cursor.record(this.#ownership.epoch, process, now)
+    if (leftOut > 0) connection.count('bus_cursor_truncated', {}, leftOut)
+    this.#revision = await cursors.update(this.#lane.key, record, this.#revision, commitTimeoutMs)
+    this.#committedLow = record.low
+    this.#unansweredSince = undefined
+    this.#finishedUnanswered = 0
+  }
+
+  async #onCommitFailed(error: unknown): Promise<void> {
+    this.#isDirty = true
+    if (error instanceof ConflictError) return this.#onConflict()
+    this.#context.connection.count('bus_commit_failures', {})
+    if (!(error instanceof NetworkError))
+      this.#context.connection.log.warn({ err: error, lane: this.#lane.key }, 'a cursor was not written, trying on')
+  }
+
+  /** Either our own earlier write arrived although its answer did not, or somebody else owns the lane. */
+  async #onConflict(): Promise<void> {
+    const { cursors, process, connection } = this.#context
+    try {
+      const entry = await cursors.get(this.#lane.key)
+      if (entry && entry.value.epoch === this.#ownership.epoch && entry.value.owner === process) {
+        this.#revision = entry.revision
+        return
+      }
+      // A wiped server has no record at all: ours is then the first.
+      if (!entry) {
+        this.#revision = 0
+        return
+      }
+      connection.count('bus_fenced', {})
+      this.#ownership.lose(`the cursor of ${this.#lane.key} is at epoch ${entry.value.epoch}`)
+    } catch (error) {
+      connection.log.debug({ err: error, lane: this.#lane.key }, 'a cursor cannot be read, trying on')
+    }
+  }
+
+  #isPurgeDue(now: number): boolean {
+    if (this.#isPurging || !this.#context.connection.isConnected) return false
+    return this.#bytesSincePurge >= purgeBytes || now - this.#lastPurgeAt >= this.#context.timings.purgeMs
+  }
+
+  #purge(now: number): void {
+    const { connection } = this.#context
+    const low = this.#committedLow
+    this.#isPurging = true
+    this.#lastPurgeAt = now
+    this.#bytesSincePurge = 0
+    connection
+      .api(jetStreamApi.purge(this.#lane.stream), { filter: laneFilter(this.#lane), seq: low }, purgeTimeoutMs)
+      .then(() => {
+        this.#purgedLow = low
+      })
+      .catch(error => {
+        connection.count('bus_purge_failures', {})
+        connection.log.debug({ err: error, lane: this.#lane.key }, 'a lane was not purged, trying on')
+      })
+      .finally(() => {
+        this.#isPurging = false
+      })
+  }
+
+  /** The stream was made anew: nothing of what the cursor says holds for it. */
+  #startAnew(): void {
+    this.#cursor = new Cursor(emptyCursor)
+    this.#committedLow = 1
+    this.#purgedLow = 1
+    this.#touch()
+  }
+
+  #close(lost: string | undefined): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#ownershipListener?.[Symbol.dispose]()
+    this.#reader?.close()
+    for (const resolve of this.#waiters.splice(0)) resolve()
+    if (lost !== undefined) this.#guarded(() => this.#handler.onLost(lost))
+  }
+}
+
+class LaneDelivery<T> implements Delivery<T> {
+  readonly item: T
+  readonly position: number
+  readonly from: ServiceName
+  readonly #consumer: CursorConsumer<T>
+  readonly #batch: OpenBatch
+  readonly #progress: UserProgress
+  #isFinished = false
+
+  constructor(
+    consumer: CursorConsumer<T>,
+    batch: OpenBatch,
+    progress: UserProgress,
+    item: T,
+    position: number,
+    from: ServiceName,
+  ) {
+    this.#consumer = consumer
+    this.#batch = batch
+    this.#progress = progress
+    this.item = item
+    this.position = position
+    this.from = from
+  }
+
+  finish(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    this.#consumer.finished(this.#batch, this.#progress, this.position)
+  }
+}
+
+async function takeOver(
+  { cursors, process }: ConsumerContext,
+  lane: Lane,
+  ownership: Ownership,
+): Promise<{ record: CursorRecord; revision: number }> {
+  for (;;) {
+    const entry = await cursors.get(lane.key)
+    const old = entry?.value ?? emptyCursor
+    if (old.epoch > ownership.epoch || (old.epoch === ownership.epoch && old.owner !== process)) {
+      const reason = `the cursor of ${lane.key} is at epoch ${old.epoch}`
+      ownership.lose(reason)
+      throw new FencedError(reason)
+    }
+    const record = { ...old, epoch: ownership.epoch, owner: process }
+    try {
+      const revision = entry
+        ? await cursors.update(lane.key, record, entry.revision)
+        : await cursors.create(lane.key, record)
+      return { record, revision }
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { NetworkError } from '@spectrum/network'
+import { type Connection, errCodes, JetStreamError } from './connection.ts'
+import type { BusOptions } from './options.ts'
+import {
+  bucketStream,
+  bucketSubject,
+  commandLane,
+  deadStream,
+  deadSubject,
+  eventLane,
+  jetStreamApi,
+  type Lane,
+  tableNames,
+} from './subjects.ts'
+
+interface StreamConfig {
+  name: string
+  subjects: string[]
+  [field: string]: unknown
+}
+
+const nanosPerMs = 1e6
+const dedupWindowMs = 120_000
+const createTimeoutMs = 10_000
+const defaults = { maxMessagesPerLane: 50_000, maxStreamBytes: 2 ** 30 }
+const maxDeadBytes = 64 * 2 ** 20
+
+/** Makes the streams and buckets that are missing; with authorization only the router may, and the others wait for it. */
+export class Streams {
+  readonly #connection: Connection
+  readonly #options: BusOptions
+  readonly #signal: AbortSignal
+  readonly #ensured = new Map<string, Promise<void>>()
+
+  constructor(connection: Connection, options: BusOptions, signal: AbortSignal) {
+    this.#connection = connection
+    this.#options = options
+    this.#signal = signal
+  }
+
+  /** What every process needs before it is of use. */
+  async ensureAll(): Promise<void> {
+    const { instance } = this.#options
+    await Promise.all([
+      ...tableNames.map(table => this.#ensure(bucketConfig(bucketStream(table), bucketSubject(table, '>')))),
+      this.#ensure(this.#deadConfig(instance)),
+      this.ensureLane(eventLane(instance, 0)),
+      this.ensureLane(commandLane(instance, 0)),
+    ])
+  }
+
+  /** Fulfils when the lane's stream exists. */
+  ensureLane(lane: Lane): Promise<void> {
+    const { maxMessagesPerLane, maxStreamBytes } = { ...defaults, ...this.#options.limits }
+    return this.#ensure({
+      name: lane.stream,
+      subjects: [lane.streamSubjects],
+      retention: 'limits',
+      discard: 'new',
+      // One hot lane must not fill the stream for the others.
+      max_msgs_per_subject: maxMessagesPerLane,
+      discard_new_per_subject: true,
+      max_bytes: maxStreamBytes,
+      storage: 'file',
+      duplicate_window: dedupWindowMs * nanosPerMs,
+    })
+  }
+
+  /** Forgets that the lane's stream exists, so that the next call looks again. */
+  forget(stream: string): void {
+    this.#ensured.delete(stream)
+  }
+
+  #deadConfig(instance: string): StreamConfig {
+    return {
+      name: deadStream(instance),
+      subjects: [deadSubject(instance)],
+      retention: 'limits',
+      discard: 'old',
+      max_bytes: maxDeadBytes,
+      storage: 'file',
+    }
+  }
+
+  #ensure(config: StreamConfig): Promise<void> {
+    const known = this.#ensured.get(config.name)
+    if (known) return known
+    const ensured = this.#lookOrCreate({ ...config, num_replicas: this.#options.replicas ?? 1 })
+    this.#ensured.set(config.name, ensured)
+    ensured.catch(() => this.#ensured.delete(config.name))
+    return ensured
+  }
+
+  async #lookOrCreate(config: StreamConfig): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      this.#signal.throwIfAborted()
+      try {
+        if (await this.#exists(config.name)) return
+        await this.#connection.api(jetStreamApi.streamCreate(config.name), config, createTimeoutMs)
+        return
+      } catch (error) {
+        if (attempt % 20 === 0) this.#explain(config.name, error)
+        await delay(Math.min(1000, 100 * (attempt + 1)), undefined, { signal: this.#signal })
+      }
+    }
+  }
+
+  async #exists(stream: string): Promise<boolean> {
+    try {
+      await this.#connection.api(jetStreamApi.streamInfo(stream), undefined)
+      return true
+    } catch (error) {
+      if (error instanceof JetStreamError && error.errCode === errCodes.streamNotFound) return false
+      // Who may not even look may not create either, and need not: its publishes and reads tell.
+      if (error instanceof NetworkError && error.code === 'not-allowed') return true
+      throw error
+    }
+  }
+
+  #explain(stream: string, error: unknown): void {
+    const isDenied = error instanceof NetworkError && error.code === 'not-allowed'
+    if (isDenied) this.#connection.log.info({ stream }, 'waiting for the router to make a stream')
+    else this.#connection.log.warn({ stream, err: error }, 'a stream cannot be made yet, trying on')
+  }
+}
+
+function bucketConfig(name: string, subject: string): StreamConfig {
+  return {
+    name,
+    subjects: [subject],
+    retention: 'limits',
+    discard: 'new',
+    max_msgs_per_subject: 1,
+    storage: 'file',
+    allow_rollup_hdrs: true,
+    allow_direct: true,
+    deny_delete: true,
+  }
+}
