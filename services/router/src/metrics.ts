@@ -1,0 +1,40 @@
+import { counter, defineMetrics, gauge, histogram, type Registry } from '@spectrum/service-kit'
+
+/** What gauges ask for at each scrape. Of what only the leader knows, the others say 0. */
+export interface RouterState {
+  registeredUsers(): number
+  placements(): number
+  backends(): number
+  isLeader(): boolean
+}
+
+export type RouterMetrics = ReturnType<typeof defineRouterMetrics>
+
+/** Every metric of the router. Results are codes of the failure table; no label ever holds a user or a username. */
+export function defineRouterMetrics(registry: Registry, state: RouterState) {
+  return defineMetrics(registry, {
+    registeredUsers: gauge('registered_users', 'Accounts in the database.', [], state.registeredUsers),
+    placements: gauge(
+      'placements',
+      'Users placed on backends, as the leader counts; others say 0.',
+      [],
+      state.placements,
+    ),
+    backends: gauge('backends', 'Backends there are, as the leader knows; others say 0.', [], state.backends),
+    isLeader: gauge('router_is_leader', '1 while this process places users.', [], () => Number(state.isLeader())),
+    logins: counter('logins_total', 'Logins: placed, present (was placed already), finished, or the failure code.', [
+      'result',
+    ]),
+    registrations: counter(
+      'registrations_total',
+      'Registrations: created, replaced, removed, automatic, or the failure code.',
+      ['result'],
+    ),
+    failures: counter('router_request_failures_total', 'Requests that failed, by failure code.', ['method', 'code']),
+    seconds: histogram('router_request_seconds', 'Time to answer a request.', ['method']),
+    recounts: counter('router_recounts_total', 'Placements counted anew because the last leader died in mid-change.'),
+    fenced: counter('router_fenced_total', 'Writes given up because another router leads or wrote first.', ['what']),
+    databasePings: counter('router_database_pings_total', 'Probes of the database.', ['result']),
+    bus: counter('router_bus_total', 'What the bus counts: refused, dropped, doubled, fenced.', ['what', 'reason']),
+  })
+}

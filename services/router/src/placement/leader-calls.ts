@@ -1,0 +1,69 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Bus, type Client, leaderResource } from '@spectrum/bus'
+import {
+  type LoginRequest,
+  type Placement,
+  type ReleaseRequest,
+  type RemovePlacementRequest,
+  RouterDefinition,
+} from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
+import type { LeaderTerm } from './leader-term.ts'
+
+const totalMs = 7_000
+const attemptMs = 3_000
+const pauseMs = 100
+
+/**
+ * What only the leading router does, asked of it wherever it is: here, or over the bus. A leader that goes meanwhile is
+ * followed for 7 s; then `unavailable`. All three may be asked again without harm.
+ */
+export class LeaderCalls {
+  readonly #client: Client<RouterDefinition>
+  readonly #local: () => LeaderTerm | undefined
+
+  constructor(bus: Bus, instance: string, local: () => LeaderTerm | undefined) {
+    this.#client = bus.client(RouterDefinition, { target: leaderResource(instance) })
+    this.#local = local
+  }
+
+  login(request: LoginRequest, traceparent?: string): Promise<Placement> {
+    return this.#ask(
+      leader => leader.login(request, traceparent),
+      timeoutMs => this.#client.login(request, { timeoutMs, ...(traceparent === undefined ? {} : { traceparent }) }),
+    )
+  }
+
+  async release(request: ReleaseRequest): Promise<void> {
+    await this.#ask<unknown>(
+      leader => leader.release(request),
+      timeoutMs => this.#client.release(request, { timeoutMs }),
+    )
+  }
+
+  async removePlacement(request: RemovePlacementRequest): Promise<void> {
+    await this.#ask<unknown>(
+      leader => leader.removePlacement(request),
+      timeoutMs => this.#client.removePlacement(request, { timeoutMs }),
+    )
+  }
+
+  async #ask<Reply>(
+    here: (leader: LeaderTerm) => Promise<Reply>,
+    there: (timeoutMs: number) => Promise<Reply>,
+  ): Promise<Reply> {
+    const deadline = performance.now() + totalMs
+    for (;;) {
+      const leader = this.#local()
+      try {
+        if (leader) return await here(leader)
+        return await there(Math.min(attemptMs, Math.max(pauseMs, deadline - performance.now())))
+      } catch (error) {
+        // Our own trouble, such as the database's, is not mended by asking ourselves again.
+        const mayPass = error instanceof NetworkError && error.code === 'unavailable' && !leader?.mayAct
+        if (!mayPass || performance.now() + pauseMs >= deadline) throw error
+      }
+      await delay(pauseMs)
+    }
+  }
+}

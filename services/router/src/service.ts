@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { type Bus, connectBus, createSealingKeys, instanceKey, leaderResource, type Ownership } from '@spectrum/bus'
+import type { Config } from '@spectrum/config'
+import { RouterDefinition, StopSession_Reason } from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
+import type { RunningService, ServiceContext } from '@spectrum/service-kit'
+import { type KeyPair, openStore, type Store } from '@spectrum/store'
+import { adminMethods } from './admin/admin-methods.ts'
+import { AdminServer } from './admin/admin-server.ts'
+import { guarded, type RequestWatch } from './api/guard.ts'
+import { leaderApi, usersApi } from './api/users.ts'
+import { workersApi } from './api/workers.ts'
+import { storeOptions } from './config.ts'
+import { DatabaseWatch } from './database-watch.ts'
+import { defineRouterMetrics, type RouterMetrics } from './metrics.ts'
+import { LeaderCalls } from './placement/leader-calls.ts'
+import { LeaderTerm } from './placement/leader-term.ts'
+import { Leadership } from './placement/leadership.ts'
+import { Occupancy } from './placement/occupancy.ts'
+import { StartSessions } from './placement/start-sessions.ts'
+import { registrationManifest } from './registration/manifest.ts'
+import { publishKey } from './registration/published-key.ts'
+import { Registrar } from './registration/registrar.ts'
+
+/** Of this release; shown to administrators. */
+export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+
+/** A router that runs. */
+export interface RunningRouter extends RunningService {
+  /** Where the admin API listens. */
+  readonly adminPort: number
+  readonly processId: string
+  readonly isLeader: boolean
+}
+
+/** Builds a router; fulfils when it answers requests. The first one of an instance soon leads. */
+export async function startRouter(context: ServiceContext): Promise<RunningRouter> {
+  const { config, log, registry, stopping } = context
+  await using parts = new AsyncDisposableStack()
+
+  let database: DatabaseWatch | undefined
+  let leadership: Leadership<LeaderTerm> | undefined
+  const term = () => leadership?.term
+  const metrics = defineRouterMetrics(registry, {
+    registeredUsers: () => database?.accounts ?? 0,
+    placements: () => term()?.occupancy.users ?? 0,
+    backends: () => term()?.occupancy.backends ?? 0,
+    isLeader: () => term() !== undefined,
+  })
+
+  const store = parts.use(await openStore(storeOptions(config, log), stopping))
+  const bus = parts.use(await connectBus(busOptions(context, metrics), stopping))
+  const instance = instanceKey(config.service.jid)
+  const keys = await store.instanceKeys.findOrCreate(createSealingKeys)
+  await publishKey(bus, instance, keys.publicKey)
+  const sessions = new StartSessions(bus, instance)
+  const leader = new LeaderCalls(bus, instance, term)
+  const registrar = createRegistrar(context, { bus, instance, store, keys, sessions, leader, metrics })
+  const watch: RequestWatch = {
+    log,
+    onAnswered: (method, seconds) => metrics.seconds.observe({ method }, seconds),
+    onFailed: (method, code) => metrics.failures.inc({ method, code }),
+  }
+
+  leadership = parts.use(
+    new Leadership({
+      bus,
+      instance,
+      log,
+      begin: ownership => beginTerm(ownership, context, { bus, instance, keys, sessions, registrar, metrics, watch }),
+    }),
+  )
+  const admin = parts.use(
+    await AdminServer.start({
+      ...config.grpc,
+      methods: adminMethods({ bus, instance, config, version, store, sessions }),
+      log,
+    }),
+  )
+  database = parts.use(
+    new DatabaseWatch({
+      store,
+      log,
+      onPing: result => metrics.databasePings.inc({ result }),
+      onChange: isAvailable => admin.setServing(isAvailable && bus.isConnected),
+    }),
+  )
+  const databaseWatch = database
+  parts.use(bus.onConnection(isConnected => admin.setServing(isConnected && databaseWatch.isAvailable)))
+  const onLogin = (result: string) => metrics.logins.inc({ result })
+  const handlers = {
+    ...usersApi({ registrar, leader, sessions, onLogin, onLoginFailed: error => onLogin(codeOf(error)) }),
+    ...workersApi({ bus, instance, store, keys, sessions }),
+  }
+  parts.use(bus.serve(RouterDefinition, guarded(handlers, watch)))
+  admin.setServing(true)
+
+  const running = parts.move()
+  return {
+    adminPort: admin.port,
+    processId: bus.processId,
+    get isLeader() {
+      return term() !== undefined
+    },
+    ready: () => readiness(bus, databaseWatch),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+function readiness(bus: Bus, database: DatabaseWatch): true | string {
+  if (!bus.isConnected) return 'the bus is not connected'
+  return database.isAvailable || 'the database is not available'
+}
+
+function busOptions({ config, log }: ServiceContext, metrics: RouterMetrics) {
+  const { servers, nkeySeed, ca } = config.nats
+  return {
+    servers: [...servers],
+    service: 'router' as const,
+    instance: instanceKey(config.service.jid),
+    log,
+    count: (what: string, labels: Record<string, string>, value = 1) =>
+      metrics.bus.inc({ what, reason: labels.reason ?? '' }, value),
+    ...(nkeySeed === undefined ? {} : { nkeySeed }),
+    ...(ca === '' ? {} : { caFile: ca }),
+  }
+}
+
+interface Parts {
+  readonly bus: Bus
+  readonly instance: string
+  readonly store: Store
+  readonly keys: KeyPair
+  readonly sessions: StartSessions
+  readonly leader: LeaderCalls
+  readonly registrar: Registrar
+  readonly metrics: RouterMetrics
+  readonly watch: RequestWatch
+}
+
+function createRegistrar(
+  { config, log }: ServiceContext,
+  { bus, instance, store, keys, sessions, leader, metrics }: Omit<Parts, 'registrar' | 'watch'>,
+): Registrar {
+  return new Registrar({
+    config,
+    store,
+    keys,
+    log,
+    manifest: () => registrationManifest(bus, instance),
+    onRegistration: result => metrics.registrations.inc({ result }),
+    async onReplaced(user) {
+      const entry = await sessions.placementOf(user)
+      if (entry) await sessions.stop(user, entry.value, StopSession_Reason.REASON_CREDENTIALS_CHANGED, randomUUID())
+    },
+    signOut: user => leader.removePlacement({ user, reason: StopSession_Reason.REASON_UNREGISTERED }),
+  })
+}
+
+async function beginTerm(
+  ownership: Ownership,
+  { config, log }: { config: Config } & Pick<ServiceContext, 'log'>,
+  parts: Omit<Parts, 'store' | 'leader'>,
+): Promise<LeaderTerm> {
+  const { bus, instance, keys, sessions, registrar, metrics, watch } = parts
+  // Again with each term: the bus may have lost its tables.
+  await publishKey(bus, instance, keys.publicKey)
+  const occupancy = await Occupancy.load({
+    bus,
+    instance,
+    usersPerBackend: config.service.usersPerBackend,
+    log,
+    mayAct: () => ownership.mayAct(),
+    onRecount: () => metrics.recounts.inc(),
+    onFenced: () => metrics.fenced.inc({ what: 'occupancy' }),
+  })
+  return new LeaderTerm({
+    ownership,
+    instance,
+    occupancy,
+    sessions,
+    admit: request => registrar.admit(request),
+    onLogin: result => metrics.logins.inc({ result }),
+    onFenced: () => metrics.fenced.inc({ what: 'placement' }),
+    serve: term => bus.serve(RouterDefinition, guarded(leaderApi(term), watch), { target: leaderResource(instance) }),
+  })
+}
+
+const codeOf = (error: unknown) => NetworkError.from(error).code
