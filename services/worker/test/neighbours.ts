@@ -56,6 +56,8 @@ export class Neighbours implements AsyncDisposable {
   /** While set, the router answers requests for credentials with this. */
   credentialsFailure: NetworkError | undefined
   generation = 100
+  /** The next command is published twice. */
+  repeatNext = false
   #count = 0
 
   constructor(nats: NatsServer, router: Bus, frontend: Bus) {
@@ -139,7 +141,10 @@ export class Neighbours implements AsyncDisposable {
     stanzaId = `s${this.#count}`,
     generation = this.generation,
   ): void {
-    this.commands.publish(this.#command(user, resource, generation, command, stanzaId))
+    const item = this.#command(user, resource, generation, command, stanzaId)
+    this.commands.publish(item)
+    if (this.repeatNext) this.commands.publish(item)
+    this.repeatNext = false
   }
 
   #command(user: string, resource: string, generation: number, command: Body, stanzaId: string): Command {

@@ -175,7 +175,8 @@ function tellRename(session: Session, room: Room, occupant: Occupant, to: string
 export function subjectChanged(session: Session, { room: id, subject, nick, at }: Of<'room-subject'>): void {
   const room = session.rooms.get(id)
   if (room === undefined) return session.suppressed('room-subject', 'not-wanted')
-  if (room.state !== 'joined') return
+  // While the list is not complete, the network's memory counts; what is known already needs no telling.
+  if (room.state !== 'joined' || room.toldSubject === subject) return
   room.toldSubject = subject
   for (const { node, resources } of room.views) {
     const value = {
