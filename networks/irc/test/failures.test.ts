@@ -306,3 +306,13 @@ test('keep-alive: asks after silence, gives up without an answer', { timeout: 60
   ticker.tick()
   await assert.rejects(run, { code: 'unreachable' })
 })
+
+test('TLS is asked for where the address says so, and certificates are verified unless told otherwise', async () => {
+  const port = await freePort()
+  const signal = { verify: true }
+  for (const verifyTls of [true, false]) {
+    const user = new GatewayUser(createConnector({ server: [`127.0.0.1:+${port}`], verifyTls }).connector, 'romeo')
+    await user.ended()
+    assert.deepEqual(user.host.targets[0]?.tls, { ...signal, verify: verifyTls })
+  }
+})
