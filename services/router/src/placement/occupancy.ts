@@ -87,9 +87,7 @@ export class Occupancy implements AsyncDisposable {
    * durable. {@link end} must follow.
    */
   async begin(user: string): Promise<number> {
-    const count = await this.#withRoom()
-    count.users++
-    this.#begun(user, count)
+    const count = await this.#takePlace(user)
     try {
       await this.#cover(count)
     } catch (error) {
@@ -172,11 +170,15 @@ export class Occupancy implements AsyncDisposable {
     return guess?.backend === backend ? guess : this.#counts.find(count => count.backend === backend)
   }
 
-  async #withRoom(): Promise<Count> {
+  async #takePlace(user: string): Promise<Count> {
     for (;;) {
       for (; this.#firstFree < this.#counts.length; this.#firstFree++) {
         const count = this.#counts[this.#firstFree]
-        if (count && count.users < this.#options.usersPerBackend) return count
+        if (!count || count.users >= this.#options.usersPerBackend) continue
+        // Nothing is awaited between seeing the place and taking it: many look at the same time.
+        count.users++
+        this.#begun(user, count)
+        return count
       }
       this.#adding ??= this.#addBackend().finally(() => {
         this.#adding = undefined
