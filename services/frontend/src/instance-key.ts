@@ -1,8 +1,6 @@
-import { type Bus, publicKeyKey, sealTo } from '@spectrum/bus'
-import type { Sealed } from '@spectrum/messages'
+import { type Bus, protoValue, publicKeyKey, sealTo } from '@spectrum/bus'
+import { InstancePublicKey, type Sealed } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
-
-const keyBytes = 32
 
 /** The public half of the instance's key: what is sealed to it, only routers and workers can open. */
 export class InstanceKey {
@@ -11,9 +9,8 @@ export class InstanceKey {
 
   async start(bus: Bus, instance: string): Promise<void> {
     const key = publicKeyKey(instance)
-    const raw = { encode: (value: Uint8Array) => value, decode: (bytes: Uint8Array) => bytes }
-    this.#watch = await bus.table<Uint8Array>('keys', raw).watch(key, (changed, entry) => {
-      if (changed === key && entry?.value.length === keyBytes) this.#publicKey = entry.value
+    this.#watch = await bus.table('keys', protoValue(InstancePublicKey)).watch('', (changed, entry) => {
+      if (changed === key && entry !== undefined) this.#publicKey = entry.value.publicKey
     })
   }
 

@@ -20,7 +20,7 @@ export class ManifestWatch implements AsyncDisposable {
   async start(bus: Bus, instance: string): Promise<void> {
     const key = manifestKey(instance)
     const table = bus.table<InstanceManifest>('manifests', protoValue(InstanceManifest))
-    this.#watch = await table.watch(key, (changed, entry) => {
+    this.#watch = await table.watch('', (changed, entry) => {
       if (changed === key && entry !== undefined) this.#set(entry.value)
     })
   }

@@ -106,10 +106,12 @@ async function remove(stanza: OutboundStanza, gateway: Gateway): Promise<undefin
   return undefined
 }
 
-function refuseOutsiders({ domain, to }: OutboundStanza, { parts }: Gateway): void {
+function refuseOutsiders({ domain, user, to }: OutboundStanza, { parts }: Gateway): void {
   if (to.name !== '') throw new NetworkError('not-supported', 'Registration is with the gateway itself.')
   const { registration: rules, service } = parts.config
-  if (rules.enablePublicRegistration || service.allowedServers.includes(domain)) return
+  const isListed = (list: readonly string[], jid: string) => list.some(listed => listed.toLowerCase() === jid)
+  if (rules.enablePublicRegistration || isListed(service.allowedServers, domain) || isListed(service.adminJid, user))
+    return
   throw new NetworkError('bad-request', 'Registration is not open to users of your server.')
 }
 
