@@ -179,7 +179,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     this.#cursor.finish(batch)
     this.#touch()
     if (this.#isUnanswered(performance.now())) this.#finishedUnanswered++
-    if (++this.#finishedSinceCommit >= commitItems) this.#commit()
+    // In a microtask: what the same batch still finishes goes into the same record.
+    if (++this.#finishedSinceCommit === commitItems) queueMicrotask(() => this.#commit())
   }
 
   #isUnanswered(now: number): boolean {

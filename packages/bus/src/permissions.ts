@@ -34,7 +34,8 @@ const deniedToFrontends = [
   'RemovePlacement',
 ]
 
-const reads: Record<ServiceName, readonly TableName[]> = {
+/** The tables that a service may read. */
+export const readableTables: Record<ServiceName, readonly TableName[]> = {
   frontend: ['placements', 'backends', 'manifests', 'keys', 'cursors', 'owners', 'heartbeats'],
   router: ['placements', 'backends', 'occupancy', 'manifests', 'snapshots', 'keys', 'owners', 'heartbeats'],
   worker: ['placements', 'backends', 'manifests', 'snapshots', 'keys', 'cursors', 'owners', 'heartbeats'],
@@ -69,8 +70,8 @@ export function permissionsOf(service: ServiceName, instances?: readonly string[
         ...scopes.flatMap(scope => lanePublishing(service, scope)),
         ...scopes.flatMap(scope => laneReading(service, scope, instances !== undefined)),
         ...scopes.flatMap(scope => streamLookups(scope, instances !== undefined)),
-        ...scopes.map(scope => requestSubject(scope, 'router', '*', undefined, service).replace('._.', '.*.')),
-        ...reads[service].flatMap(bucketReading),
+        ...scopes.map(scope => requestSubject(scope, 'router', '*', '*', service)),
+        ...readableTables[service].flatMap(bucketReading),
         ...writes[service].map(([table, keys]) => bucketSubject(table, keys)),
         ...resourceKinds[service].map(kind => bucketSubject('owners', `${kind}.>`)),
         bucketSubject('heartbeats', `${service}.>`),
@@ -78,7 +79,7 @@ export function permissionsOf(service: ServiceName, instances?: readonly string[
         deathTopic(service).subject,
         '$JS.FC.>',
         // Only the router makes streams: who may make one chooses what it captures.
-        ...(service === 'router' ? [jetStreamApi.streamCreate('*')] : []),
+        ...(service === 'router' ? [jetStreamApi.streamCreate('*'), jetStreamApi.streamInfo('*')] : []),
       ],
       deny: [
         ...(service === 'frontend' ? deniedToFrontends.map(method => `requests.*.router.${method}.>`) : []),

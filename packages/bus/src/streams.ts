@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { NetworkError } from '@spectrum/network'
 import { type Connection, errCodes, JetStreamError } from './connection.ts'
 import type { BusOptions } from './options.ts'
+import { readableTables } from './permissions.ts'
 import {
   bucketStream,
   bucketSubject,
@@ -41,10 +41,11 @@ export class Streams {
 
   /** What every process needs before it is of use. */
   async ensureAll(): Promise<void> {
-    const { instance } = this.#options
+    const { instance, service } = this.#options
+    const tables = this.#mayCreate ? tableNames : readableTables[service]
     await Promise.all([
-      ...tableNames.map(table => this.#ensure(bucketConfig(bucketStream(table), bucketSubject(table, '>')))),
-      this.#ensure(this.#deadConfig(instance)),
+      ...tables.map(table => this.#ensure(bucketConfig(bucketStream(table), bucketSubject(table, '>')))),
+      ...(this.#mayCreate ? [this.#ensure(this.#deadConfig(instance))] : []),
       this.ensureLane(eventLane(instance, 0)),
       this.ensureLane(commandLane(instance, 0)),
     ])
@@ -65,6 +66,11 @@ export class Streams {
       storage: 'file',
       duplicate_window: dedupWindowMs * nanosPerMs,
     })
+  }
+
+  /** With authorization only the router may: who makes a stream chooses what it captures. */
+  get #mayCreate(): boolean {
+    return this.#options.service === 'router' || this.#options.nkeySeed === undefined
   }
 
   /** Forgets that the lane's stream exists, so that the next call looks again. */
@@ -97,12 +103,16 @@ export class Streams {
       this.#signal.throwIfAborted()
       try {
         if (await this.#exists(config.name)) return
-        await this.#connection.api(jetStreamApi.streamCreate(config.name), config, createTimeoutMs)
-        return
+        if (this.#mayCreate) {
+          await this.#connection.api(jetStreamApi.streamCreate(config.name), config, createTimeoutMs)
+          return
+        }
+        if (attempt % 20 === 0) this.#connection.log.info({ stream: config.name }, 'waiting for the router to make it')
       } catch (error) {
-        if (attempt % 20 === 0) this.#explain(config.name, error)
-        await delay(Math.min(1000, 100 * (attempt + 1)), undefined, { signal: this.#signal })
+        if (attempt % 20 === 0)
+          this.#connection.log.warn({ stream: config.name, err: error }, 'a stream cannot be made yet, trying on')
       }
+      await delay(Math.min(1000, 100 * (attempt + 1)), undefined, { signal: this.#signal })
     }
   }
 
@@ -112,16 +122,8 @@ export class Streams {
       return true
     } catch (error) {
       if (error instanceof JetStreamError && error.errCode === errCodes.streamNotFound) return false
-      // Who may not even look may not create either, and need not: its publishes and reads tell.
-      if (error instanceof NetworkError && error.code === 'not-allowed') return true
       throw error
     }
-  }
-
-  #explain(stream: string, error: unknown): void {
-    const isDenied = error instanceof NetworkError && error.code === 'not-allowed'
-    if (isDenied) this.#connection.log.info({ stream }, 'waiting for the router to make a stream')
-    else this.#connection.log.warn({ stream, err: error }, 'a stream cannot be made yet, trying on')
   }
 }
 

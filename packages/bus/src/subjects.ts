@@ -145,7 +145,8 @@ export function requestSubject(
   target: string | undefined,
   caller: ServiceName | '*',
 ): string {
-  return `requests.${instance}.${callee.toLowerCase()}.${method}.${target ? encodeToken(target) : noTarget}.${caller}`
+  const to = target === '*' ? '*' : target ? encodeToken(target) : noTarget
+  return `requests.${instance}.${callee.toLowerCase()}.${method}.${to}.${caller}`
 }
 /** The service that asked, as the server's permissions vouch for. */
 export const callerOf = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1)

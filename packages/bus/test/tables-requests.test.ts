@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Placement, RouterDefinition } from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
+import { ConflictError, type Entry, instanceTopic, leaderResource, placementKey } from '../src/index.ts'
+import { startServer, type TestServer } from './nats-server.ts'
+import { instance, openBus } from './test-bus.ts'
+import { until } from './until.ts'
+
+let server: TestServer
+before(async () => {
+  server = await startServer()
+})
+after(() => server[Symbol.asyncDispose]())
+
+test('a table creates, compares and sets, deletes, lists', async () => {
+  await using router = await openBus(server.url, { service: 'router' })
+  const table = router.bus.table<{ n: number }>('placements')
+  const key = placementKey(instance, 'romeo@montague.example')
+  assert.equal(await table.get(key), undefined)
+  const first = await table.create(key, { n: 1 })
+  await assert.rejects(table.create(key, { n: 2 }), ConflictError)
+  const second = await table.update(key, { n: 2 }, first)
+  await assert.rejects(table.update(key, { n: 3 }, first), ConflictError)
+  assert.deepEqual(await table.get(key), { key, value: { n: 2 }, revision: second })
+  await assert.rejects(table.delete(key, first), ConflictError)
+  await table.delete(key, second)
+  assert.equal(await table.get(key), undefined)
+  await table.create(key, { n: 4 })
+  assert.equal((await table.get(key))?.value.n, 4)
+  for (let n = 0; n < 2500; n++) await table.put(`list.${n}`, { n })
+  await table.delete('list.7')
+  const listed: number[] = []
+  for await (const entry of table.list('list.')) listed.push(entry.value.n)
+  assert.deepEqual(
+    listed,
+    Array.from({ length: 2500 }, (_, n) => n).filter(n => n !== 7),
+  )
+  const none: unknown[] = []
+  for await (const entry of table.list('nobody.')) none.push(entry)
+  assert.deepEqual(none, [])
+})
+
+test('a watch tells what is there, then changes, over a restart of the server', async () => {
+  await using router = await openBus(server.url, { service: 'router' })
+  await using other = await openBus(server.url, { service: 'router' })
+  const table = router.bus.table<number>('backends')
+  await table.put('w.1', 1)
+  const seen: [string, number | undefined][] = []
+  using _watch = await other.bus.table<number>('backends').watch('w.', (key, entry: Entry<number> | undefined) => {
+    seen.push([key, entry?.value])
+  })
+  assert.deepEqual(seen, [['w.1', 1]])
+  await table.put('w.2', 2)
+  await table.delete('w.1')
+  await table.put('elsewhere.1', 9)
+  await until(() => seen.length === 3)
+  await server.kill()
+  await until(() => !router.bus.isConnected && !other.bus.isConnected)
+  await server.start()
+  await until(() => router.bus.isConnected)
+  await table.put('w.3', 3)
+  await until(() => seen.length === 4)
+  assert.deepEqual(seen.slice(1), [
+    ['w.2', 2],
+    ['w.1', undefined],
+    ['w.3', 3],
+  ])
+})
+
+test('requests: replies, failures, unexpected errors, nobody there, time-outs, targets', async () => {
+  await using router = await openBus(server.url, { service: 'router' })
+  await using frontend = await openBus(server.url, { service: 'frontend' })
+  const client = frontend.bus.client(RouterDefinition)
+  const request = { user: 'romeo@montague.example', nickHint: '' }
+  await assert.rejects(client.login(request), (error: NetworkError) => {
+    assert.equal(error.code, 'unavailable')
+    assert.equal(error.certain, true)
+    return true
+  })
+  using _serving = router.bus.serve(RouterDefinition, {
+    login: async ({ user }, { traceparent, from, service }) => {
+      assert.equal(from, frontend.bus.processId)
+      assert.equal(service, 'frontend')
+      if (user === 'slow') await new Promise(resolve => setTimeout(resolve, 400))
+      if (user === 'bug') throw new TypeError('a bug')
+      if (user === 'no') throw new NetworkError('not-registered', 'Bitte zuerst registrieren: größer\nals')
+      return Placement.create({ backend: Number(traceparent ?? 0), generation: user.length, state: 2 })
+    },
+  })
+  await router.bus.table('keys').get('x') // the subscription has reached the server
+  assert.deepEqual(await client.login(request, { traceparent: '7' }), { backend: 7, generation: 22, state: 2 })
+  await assert.rejects(client.login({ ...request, user: 'no' }), {
+    code: 'not-registered',
+    message: 'Bitte zuerst registrieren: größer\nals',
+  })
+  await assert.rejects(client.login({ ...request, user: 'bug' }), { code: 'unexpected', certain: false })
+  const logged = router.logs.find(entry => entry.level === 'error')
+  assert.match(String((logged?.fields as { err: Error }).err.stack), /a bug/)
+  await assert.rejects(client.login({ ...request, user: 'slow' }, { timeoutMs: 50 }), {
+    code: 'unavailable',
+    certain: false,
+  })
+  const many = await Promise.all(Array.from({ length: 500 }, () => client.login(request)))
+  assert.equal(many.length, 500)
+  const leader = frontend.bus.client(RouterDefinition, { target: leaderResource(instance) })
+  await assert.rejects(leader.login(request), { code: 'unavailable', certain: true })
+  using _leading = router.bus.serve(
+    RouterDefinition,
+    { login: async () => Placement.create({ backend: 99, generation: 1, state: 1 }) },
+    { target: leaderResource(instance) },
+  )
+  await router.bus.table('keys').get('x')
+  assert.equal((await leader.login(request)).backend, 99)
+  await assert.rejects(client.register({ user: '', username: '', password: undefined, hasPassword: false }), {
+    code: 'unavailable',
+  })
+})
+
+test('notifications reach those who listen', async () => {
+  await using one = await openBus(server.url)
+  await using two = await openBus(server.url, { service: 'frontend' })
+  const heard: string[] = []
+  using _listening = two.bus.onNotify(
+    instanceTopic(instance, 'hello'),
+    payload => void heard.push(Buffer.from(payload).toString()),
+  )
+  await until(() => {
+    one.bus.notify(instanceTopic(instance, 'hello'), Buffer.from('x'))
+    return heard.length > 0
+  })
+})
