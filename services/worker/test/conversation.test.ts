@@ -26,7 +26,10 @@ test('a user signs in, talks in a room and with a contact, and signs out', async
   await neighbours.hears(user, /orchard: gateway 0$/)
   neighbours.join(user, 'orchard', 'flock', 'romeo', 'j1')
   const ready = await neighbours.hears(user, /orchard: subject flock/)
-  const entrance = neighbours.told(user).slice(0, ready).filter(line => line.includes('flock'))
+  const entrance = neighbours
+    .told(user)
+    .slice(0, ready)
+    .filter(line => line.includes('flock'))
   assert.match(entrance.at(-2) ?? '', /orchard: here flock\/romeo 110$/)
   assert.match(entrance[0] ?? '', /orchard: here flock\/Polly$/)
   neighbours.say(user, 'orchard', 'flock', 'hello', 'm1')

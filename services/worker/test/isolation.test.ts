@@ -42,7 +42,10 @@ test('a user whose queue is frozen delays nobody; beyond the limit every line is
   await neighbours.hears(quick, /«fast 99» id=f99/)
   assert.ok(performance.now() - startedMs < 5_000)
   const own = neighbours.told(quick).filter(line => / id=f\d+$/.test(line))
-  assert.deepEqual(own, Array.from({ length: 100 }, (_, i) => `r: message nest/quick «fast ${i}» id=f${i}`))
+  assert.deepEqual(
+    own,
+    Array.from({ length: 100 }, (_, i) => `r: message nest/quick «fast ${i}» id=f${i}`),
+  )
 
   // One is on its way, 200 wait, 49 are too many.
   const refused = () => neighbours.told(slow).filter(line => line.includes('rate-limited'))

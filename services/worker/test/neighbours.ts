@@ -11,6 +11,7 @@ import {
   placementKey,
   protoValue,
   sealTo,
+  snapshotKey,
 } from '@spectrum/bus'
 import {
   type Address,
@@ -23,6 +24,7 @@ import {
   Placement,
   Placement_State,
   RouterDefinition,
+  SessionSnapshot,
   Show,
 } from '@spectrum/messages'
 import { type Logger, NetworkError } from '@spectrum/network'
@@ -207,6 +209,19 @@ export class Neighbours implements AsyncDisposable {
       { deadlineMs: 15_000, describe: () => `${user} did not hear ${pattern}; heard:\n${this.told(user).join('\n')}` },
     )
     return index + 1
+  }
+
+  /** Waits until what is stored of the session satisfies the test. */
+  async stored(user: string, backend: number, isRight: (snapshot: SessionSnapshot) => boolean): Promise<void> {
+    const table = this.router.table('snapshots', protoValue(SessionSnapshot))
+    let last: SessionSnapshot | undefined
+    await waitUntil(
+      async () => {
+        last = (await table.get(snapshotKey(instance, backend, user)))?.value
+        return last !== undefined && isRight(last)
+      },
+      { deadlineMs: 10_000, describe: () => `stored is ${JSON.stringify(last)}` },
+    )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

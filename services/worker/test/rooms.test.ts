@@ -44,7 +44,10 @@ test('a second resource sees occupants, itself and the subject, and nothing is t
   assert.match(entrance[0] ?? '', /here flock\/Polly$/)
   assert.match(entrance.at(-2) ?? '', new RegExp(`here flock/${nick} 110,210$`))
   assert.match(entrance.at(-1) ?? '', /subject flock/)
-  assert.deepEqual(about('flock/', 'balcony', first).filter(line => line.includes('here')), [])
+  assert.deepEqual(
+    about('flock/', 'balcony', first).filter(line => line.includes('here')),
+    [],
+  )
 
   neighbours.say(user, 'phone', 'flock', 'both hear', 'm1')
   await neighbours.hears(user, /balcony\+phone: message flock\/\S+ «both hear» id=m1/)
@@ -88,7 +91,10 @@ test('after a short loss of the network clients are told nothing of themselves, 
   neighbours.say(user, 'balcony', 'flock', 'after the storm', 'm1')
   await neighbours.hears(user, /balcony: message flock\/\S+ «after the storm» id=m1/, joined)
   const since = neighbours.told(user).slice(joined)
-  assert.deepEqual(since.filter(line => /gateway|here|gone|subject/.test(line)), [])
+  assert.deepEqual(
+    since.filter(line => /gateway|here|gone|subject/.test(line)),
+    [],
+  )
 })
 
 test('wrong credentials end the session with words from the gateway', async () => {

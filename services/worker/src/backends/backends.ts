@@ -9,8 +9,8 @@ export interface BackendsOptions extends Omit<BackendContext, 'ended'> {
   readonly random?: () => number
 }
 
-/** How much longer a worker waits before it takes a backend, for each that it runs already: so the idle ones come first. */
-const patiencePerBackendMs = 25
+/** How long a worker waits before it takes a backend, for each that it has more than the worker with the fewest. */
+const patiencePerBackendMs = 50
 /** A full worker leaves others this much time. */
 const patienceWhenFullMs = 2_000
 /** Changes tell when there is something to take; this only covers what was not told. */
@@ -28,6 +28,8 @@ export class Backends implements AsyncDisposable {
   readonly #attempts = new Map<number, NodeJS.Timeout>()
   readonly #acquiring = new Set<Promise<void>>()
   readonly #watches: Disposable[] = []
+  /** Being acquired, and not yet ours. */
+  #wanted = 0
   #isStopping = false
 
   constructor(options: BackendsOptions) {
@@ -80,17 +82,37 @@ export class Backends implements AsyncDisposable {
 
   /** Plans to take the backend when nobody alive has it, sooner the less this process has to do. */
   #review(number: number): void {
-    if (!this.#isFree(number) || this.#attempts.has(number)) return
+    if (this.#isFree(number) && !this.#attempts.has(number)) this.#plan(number, performance.now())
+  }
+
+  /** Looks again when the time has come: what was taken meanwhile may be a reason to leave it to others for longer. */
+  #plan(number: number, sinceMs: number): void {
     const { backendsPerWorker, random = Math.random } = this.#options
-    const planned = this.#running.size + this.#attempts.size
-    const extra = planned >= backendsPerWorker ? patienceWhenFullMs : 0
-    const waitMs = planned * patiencePerBackendMs + extra + random() * 10
-    const timer = setTimeout(() => {
-      const acquiring = this.#acquire(number)
-      this.#acquiring.add(acquiring)
-      acquiring.finally(() => this.#acquiring.delete(acquiring))
-    }, waitMs)
-    this.#attempts.set(number, timer)
+    const load = this.#running.size + this.#wanted
+    const patience = load >= backendsPerWorker ? patienceWhenFullMs : 0
+    const waitMs = Math.max(0, load - this.#fewest()) * patiencePerBackendMs + patience
+    const leftMs = sinceMs + waitMs - performance.now()
+    const isDue = this.#attempts.has(number) && leftMs <= 0
+    if (!isDue) {
+      const timer = setTimeout(() => this.#plan(number, sinceMs), Math.max(0, leftMs) + random() * 20)
+      this.#attempts.set(number, timer)
+      return
+    }
+    const acquiring = this.#acquire(number)
+    this.#acquiring.add(acquiring)
+    acquiring.finally(() => this.#acquiring.delete(acquiring))
+  }
+
+  /** How many backends the least busy other worker has; without others, no reason to wait. */
+  #fewest(): number {
+    const { bus } = this.#options
+    const counts = new Map<string, number>()
+    for (const { process } of bus.owners.processes('worker')) if (process !== bus.processId) counts.set(process, 0)
+    for (const { process } of this.#owners.values()) {
+      const count = counts.get(process)
+      if (count !== undefined) counts.set(process, count + 1)
+    }
+    return Math.min(Number.POSITIVE_INFINITY, ...counts.values())
   }
 
   #isFree(number: number): boolean {
@@ -100,12 +122,12 @@ export class Backends implements AsyncDisposable {
   }
 
   async #acquire(number: number): Promise<void> {
-    const { bus, instance, sessions } = this.#options
+    const { sessions } = this.#options
     const { log, metrics } = sessions
     let ownership: Ownership | undefined
     try {
       if (!this.#isFree(number)) return
-      ownership = await bus.owners.acquire(backendResource(instance, number))
+      ownership = await this.#contend(number)
       if (ownership === undefined) return
       const startedMs = sessions.clock.monotonic()
       const backend = new RunningBackend({ ...this.#options, ended: ended => this.#ended(ended) }, ownership, number)
@@ -122,6 +144,16 @@ export class Backends implements AsyncDisposable {
       if (ownership !== undefined) await this.#giveUp(number, ownership)
     } finally {
       this.#attempts.delete(number)
+    }
+  }
+
+  async #contend(number: number): Promise<Ownership | undefined> {
+    const { bus, instance } = this.#options
+    this.#wanted++
+    try {
+      return await bus.owners.acquire(backendResource(instance, number))
+    } finally {
+      this.#wanted--
     }
   }
 
