@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { type ConnectTarget, type Host, NetworkError } from '@spectrum/network'
+import { type ConnectTarget, type FailureCode, type Host, NetworkError } from '@spectrum/network'
 import { capabilities } from './capabilities.ts'
 import { closingError, closingWords } from './closing.ts'
 import type { IrcConfig } from './config.ts'
@@ -158,6 +158,7 @@ export class Connection {
       const reader = new LineReader(text => this.#onText(text), count)
       socket.on('data', (chunk: Buffer) => {
         this.#heardAt = host.clock.monotonic()
+        this.#isPinged = false
         if (this.#state !== 'closed') reader.push(chunk)
       })
       socket.on('error', (cause: Error) => this.#finish(this.#broken(cause)))
@@ -233,7 +234,6 @@ export class Connection {
       case 'PING':
         return this.#say('PONG', ...line.params.slice(0, 2))
       case 'PONG':
-        this.#isPinged = false
         return
       case 'ERROR':
         this.#lastWords = plainText(line.params.at(-1) ?? '')
@@ -246,7 +246,6 @@ export class Connection {
         this.userhostBytes = undefined
         break
     }
-    this.#isPinged = false
     if (this.#state === 'online' || this.#state === 'closing') this.#owner.onLine(line)
     else this.#onRegistration(line)
   }
@@ -265,9 +264,9 @@ export class Connection {
       case '433':
       case '436':
       case '437':
-        return this.#tryNick(`${this.#wantedNick}${'_'.repeat(this.#nickTries + 1)}`, words)
+        return this.#tryNick(`${this.#wantedNick}${'_'.repeat(this.#nickTries + 1)}`, 'unavailable', words)
       case '432':
-        return this.#tryNick(this.#wantedNick.slice(0, 9), words)
+        return this.#tryNick(this.#wantedNick.slice(0, 9), 'not-acceptable', words)
       case '464':
         return this.#fail(new NetworkError('wrong-credentials', words))
       case '465':
@@ -284,11 +283,11 @@ export class Connection {
   }
 
   /** Another nick while registering; the last resort has digits. */
-  #tryNick(nick: string, words: string): void {
+  #tryNick(nick: string, code: FailureCode, words: string): void {
     this.#nickTries += 1
     const limit = this.isupport.nickBytes ?? 30
     if (this.#nickTries > 6 || (this.#nickTries > 1 && nick === this.nick)) {
-      return this.#fail(new NetworkError('conflict', words || 'No nick could be had.'))
+      return this.#fail(new NetworkError(code, words || 'No nick could be had.'))
     }
     const random = () =>
       `${this.#wantedNick.slice(0, Math.max(1, Math.min(limit, 9) - 4))}${1000 + Math.floor(Math.random() * 9000)}`

@@ -159,6 +159,7 @@ function onJoin(link: Link, line: Line): void {
   for (const name of names.split(',')) {
     const room = link.roomNamed(name)
     if (key === link.ownKey) onOwnJoin(link, line, name, room, member)
+    else if (room?.view.get(key)) link.parts.count('join-doubled')
     else if (room) tellOccupant(link, room, room.view.add(member), { kind: 'joined' })
     else link.parts.count('news-of-unknown-room')
   }
@@ -243,8 +244,10 @@ function onPart(link: Link, { source, params }: Line): void {
   for (const name of (params[0] ?? '').split(',')) {
     const room = link.roomNamed(name)
     if (room === undefined) continue
-    if (key === link.ownKey) link.drop(room, { kind: 'left', ...(room.isLeaving ? {} : reasonOf(params[1])) })
-    else {
+    if (key === link.ownKey) {
+      const isWanted = link.parted(name)
+      link.left(room, { kind: 'left', ...(isWanted ? {} : reasonOf(params[1])) })
+    } else {
       const member = room.view.remove(key)
       if (member) tellOccupant(link, room, member, { kind: 'left', ...reasonOf(params[1]) })
     }
@@ -398,6 +401,10 @@ function onFailure(link: Link, { command, params }: Line): void {
   const about = plainText(params[1] ?? '')
   const words = plainText(params.at(-1) ?? '')
   if (words === '') return
+  if ((command === '442' || command === '403') && link.parted(about)) {
+    const gone = link.roomNamed(about)
+    return gone && link.left(gone, { kind: 'left' })
+  }
   const room = params.length > 2 ? (link.roomNamed(about) ?? link.privateRoomOf(link.fold(about))) : undefined
   const isRoom = room !== undefined && room.name === about
   const text = params.length > 2 && !isRoom ? `${about}: ${words}` : words

@@ -45,6 +45,8 @@ export class Link {
   #connection: Connection | undefined
   readonly #privateChats = new Map<string, RoomId>()
   #toJoin: Room[] = []
+  /** Channels whose PART is on its way. */
+  readonly #parting = new Set<string>()
   #presence: Presence | undefined
   #closed: Promise<void> = Promise.resolve()
   #toldAway: string | undefined
@@ -146,6 +148,7 @@ export class Link {
 
   #start(): void {
     this.#toldAway = undefined
+    this.#parting.clear()
     // The server's way of comparing names is known only now.
     const rooms = [...this.rooms.values()]
     this.rooms.clear()
@@ -174,6 +177,11 @@ export class Link {
     if (known && known.id !== request.room) {
       return this.#refuse(request.room, 'conflict', `On this server ${name} and ${known.name} are the same channel.`)
     }
+    if (known?.isLeaving) {
+      known.isReturning = true
+      known.password = request.password ?? known.password
+      return
+    }
     if (known?.state === 'joined') return this.tell(known)
     const room = known ?? new Room(request.room, name)
     if (request.password !== undefined) room.password = request.password
@@ -183,8 +191,11 @@ export class Link {
       return
     }
     this.rooms.set(this.fold(name), room)
-    if (!this.isOnline) return
-    if (this.#toJoin.push(room) === 1) setImmediate(() => this.#flushJoins())
+    this.#askSoon(room)
+  }
+
+  #askSoon(room: Room): void {
+    if (this.isOnline && this.#toJoin.push(room) === 1) setImmediate(() => this.#flushJoins())
   }
 
   /** Asks for what is waiting, several channels in a line; those with keys first, as the protocol wants it. */
@@ -238,7 +249,22 @@ export class Link {
     if (room === undefined) return
     if (room.state === 'waiting' || !this.isOnline) return this.drop(room, { kind: 'left' })
     room.isLeaving = true
+    room.isReturning = false
+    this.#parting.add(this.fold(room.name))
     this.send(serialiseLine('PART', reason ? [room.name, reason] : [room.name]))
+  }
+
+  /** The server has confirmed a PART, or knows nothing of the room. True when the user had asked for it. */
+  parted(name: string): boolean {
+    return this.#parting.delete(this.fold(name))
+  }
+
+  /** Out of a room: for good, or to go in again. */
+  left(room: Room, why: RoomLeft): void {
+    if (!room.isReturning) return this.drop(room, why)
+    room.reset()
+    room.isKept = false
+    this.#askSoon(room)
   }
 
   /** Out of a room for good, and the host told so. */

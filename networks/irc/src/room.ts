@@ -26,6 +26,8 @@ export class Room {
   held: ReceivedMessage[] = []
   /** The user asked to leave. */
   isLeaving = false
+  /** The user wants in again before the server has confirmed that they are out. */
+  isReturning = false
   /** It was joined before the connection broke: joining again is the session's own business. */
   isKept = false
 
@@ -60,6 +62,7 @@ export class Room {
     this.modes = undefined
     this.limit = undefined
     this.isLeaving = false
+    this.isReturning = false
     this.state = 'waiting'
   }
 }

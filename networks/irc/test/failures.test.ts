@@ -316,3 +316,34 @@ test('TLS is asked for where the address says so, and certificates are verified 
     assert.deepEqual(user.host.targets[0]?.tls, { ...signal, verify: verifyTls })
   }
 })
+
+test('leaving and coming back at once ends inside; leaving a refused room is quiet', async () => {
+  await using server = await startNgircd()
+  await using other = await IrcClient.connect({ port: server.port, nick: 'Friar' })
+  await other.join('#cell')
+  other.send('MODE #cell +i')
+  await other.waitFor(/MODE #cell \+i/)
+  const user = new GatewayUser(createConnector({ server: [`127.0.0.1:${server.port}`] }).connector, 'romeo')
+  await user.join('#verona')
+  const from = user.host.events.length
+  user.rooms.leave('#verona' as RoomId)
+  await user.join('#verona')
+  await user.say(room('#verona'), 'back')
+  assert.deepEqual(
+    user.host.events.slice(from).filter(event => event.type === 'room-left'),
+    [],
+  )
+  assert.equal(user.occupants('#verona').length, 1)
+
+  user.rooms.join({ room: '#cell' as RoomId, nick: 'romeo' })
+  await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  user.rooms.leave('#cell' as RoomId)
+  await user.host.next('room-left', event => event.room === '#cell')
+  await user.say(contact('romeo'), 'to myself')
+  await user.host.next('message', event => event.text === 'to myself')
+  assert.deepEqual(
+    user.host.events.filter(event => event.type === 'notice'),
+    [],
+  )
+  await user.stop()
+})
