@@ -67,7 +67,6 @@ export {
 export {
   Backend,
   InstanceManifest,
-  InstancePublicKey,
   Occupancy,
   SessionSnapshot,
   SessionSnapshot_JoinedRoom,

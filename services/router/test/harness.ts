@@ -10,7 +10,7 @@ import {
   sealTo,
 } from '@spectrum/bus'
 import { loadConfig } from '@spectrum/config'
-import { InstanceManifest, InstancePublicKey, RouterDefinition, Sealed } from '@spectrum/messages'
+import { InstanceManifest, RouterDefinition, Sealed, type SealedCredentials } from '@spectrum/messages'
 import type { Logger } from '@spectrum/network'
 import { Registry } from '@spectrum/service-kit'
 import { Child, type NatsServer, waitUntil } from '@spectrum/stack'
@@ -107,9 +107,9 @@ export class Neighbour implements AsyncDisposable {
 
   /** As a frontend does with the password field of a registration. */
   async seal(password: string): Promise<Sealed> {
-    const table = this.bus.table('keys', protoValue(InstancePublicKey))
+    const table = this.bus.table('keys', { encode: (value: Uint8Array) => value, decode: (bytes: Uint8Array) => bytes })
     const entry = await waitUntil(() => table.get(publicKeyKey(instance)))
-    const { nonce, ciphertext } = sealTo(entry.value.publicKey, Buffer.from(password))
+    const { nonce, ciphertext } = sealTo(entry.value, Buffer.from(password))
     return Sealed.create({ nonce: Buffer.from(nonce), ciphertext: Buffer.from(ciphertext) })
   }
 
@@ -121,6 +121,11 @@ export class Neighbour implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.bus[Symbol.asyncDispose]()
   }
+}
+
+/** Opens what the router sealed to a key of one's own. */
+export function openReply(privateKey: Uint8Array, { publicKey, nonce, ciphertext }: SealedCredentials): Uint8Array {
+  return openSealed(privateKey, { nonce, ciphertext: Buffer.concat([publicKey, ciphertext]) })
 }
 
 /** What a rejection must be like. */

@@ -22,7 +22,16 @@ import {
   TemporaryFolder,
   waitUntil,
 } from '@spectrum/stack'
-import { failure, instance, type LocalRouter, metric, Neighbour, startLocalRouter, untilLeads } from './harness.ts'
+import {
+  failure,
+  instance,
+  type LocalRouter,
+  metric,
+  Neighbour,
+  openReply,
+  startLocalRouter,
+  untilLeads,
+} from './harness.ts'
 
 const password = 'correct horse battery staple'
 const tables = ['accounts', 'contacts', 'settings']
@@ -123,7 +132,7 @@ for (const [kind, start] of Object.entries(databases)) {
         publicKey: Buffer.from(keys.publicKey),
         ...change,
       })
-      return Credentials.decode(openSealed(keys.privateKey, sealed))
+      return Credentials.decode(openReply(keys.privateKey, sealed))
     }
 
     test('a user registers, logs in, and the worker gets the credentials', async () => {
@@ -216,7 +225,7 @@ for (const [kind, start] of Object.entries(databases)) {
     test('a worker gets the instance key, nobody else', async () => {
       const keys = createSealingKeys()
       const request = { process: worker.bus.processId, publicKey: Buffer.from(keys.publicKey) }
-      const privateKey = openSealed(keys.privateKey, await worker.router.fetchInstanceKey(request))
+      const privateKey = openReply(keys.privateKey, await worker.router.fetchInstanceKey(request))
       assert.equal(Buffer.from(openSealed(privateKey, await frontend.seal('#key'))).toString(), '#key')
       await assert.rejects(frontend.router.fetchInstanceKey(request), failure('not-allowed'))
       await assert.rejects(

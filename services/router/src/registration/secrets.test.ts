@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createSealingKeys, openSealed, sealTo } from '@spectrum/bus'
-import { Credentials, Sealed } from '@spectrum/messages'
+import { Credentials, Sealed, type SealedCredentials } from '@spectrum/messages'
 import { changeSecret, handOut, receivePassword, sealedFor } from './secrets.ts'
 
 const router = createSealingKeys()
@@ -9,6 +9,10 @@ const seal = (bytes: Uint8Array, publicKey = router.publicKey) => Sealed.fromPar
 const boxOf = ({ nonce, ciphertext }: { nonce: Uint8Array; ciphertext: Uint8Array }) => ({
   nonce: Buffer.from(nonce),
   ciphertext: Buffer.from(ciphertext),
+})
+const joined = ({ publicKey, nonce, ciphertext }: SealedCredentials) => ({
+  nonce,
+  ciphertext: Buffer.concat([publicKey, ciphertext]),
 })
 const account = {
   user: 'romeo@montague.example',
@@ -24,7 +28,7 @@ describe('passwords on their way from a frontend to a worker', () => {
     const secret = receivePassword(router.privateKey, seal(Buffer.from('pässwörd')))
     const contacts = [{ name: 'mercutio', alias: 'M', groups: ['Friends'] }]
     const sealed = handOut({ account, secret }, { stay_connected: '1' }, contacts, worker.publicKey)
-    assert.deepEqual(Credentials.decode(openSealed(worker.privateKey, sealed)), {
+    assert.deepEqual(Credentials.decode(openSealed(worker.privateKey, joined(sealed))), {
       username: 'r',
       password: 'pässwörd',
       hasPassword: true,
@@ -32,7 +36,7 @@ describe('passwords on their way from a frontend to a worker', () => {
       settings: { stay_connected: '1' },
       contacts,
     })
-    assert.throws(() => openSealed(createSealingKeys().privateKey, sealed))
+    assert.throws(() => openSealed(createSealingKeys().privateKey, joined(sealed)))
     assert.ok(
       secret.every(byte => byte === 0),
       'the secret is wiped',

@@ -5,6 +5,8 @@ import { NetworkError } from '@spectrum/network'
 import type { Account, StoredContact } from '@spectrum/store'
 import { assertPassword } from './rules.ts'
 
+const keyBytes = 32
+
 /** What is stored of an account besides its name, as the store seals it: the secret fields of Credentials. */
 export type Secret = Uint8Array
 
@@ -60,13 +62,14 @@ export function handOut(
 
 /** Seals to a key that was made for this request, and wipes what was sealed. */
 export function sealedFor(publicKey: Uint8Array, bytes: Uint8Array): SealedCredentials {
-  if (publicKey.length !== 32) throw new NetworkError('bad-request', 'This is no X25519 public key.')
+  if (publicKey.length !== keyBytes) throw new NetworkError('bad-request', 'This is no X25519 public key.')
   try {
     const { nonce, ciphertext } = sealTo(publicKey, bytes)
+    const box = Buffer.from(ciphertext)
     return SealedCredentials.create({
-      publicKey: Buffer.from(publicKey),
+      publicKey: box.subarray(0, keyBytes),
       nonce: Buffer.from(nonce),
-      ciphertext: Buffer.from(ciphertext),
+      ciphertext: box.subarray(keyBytes),
     })
   } finally {
     bytes.fill(0)
