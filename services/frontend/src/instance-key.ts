@@ -1,6 +1,9 @@
-import { type Bus, protoValue, publicKeyKey, sealTo } from '@spectrum/bus'
-import { InstancePublicKey, type Sealed } from '@spectrum/messages'
+import { type Bus, publicKeyKey, sealTo, type ValueCodec } from '@spectrum/bus'
+import type { Sealed } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
+
+/** The record is the key itself: X25519, raw, 32 bytes. */
+const rawKey: ValueCodec<Uint8Array> = { encode: value => value, decode: bytes => bytes }
 
 /** The public half of the instance's key: what is sealed to it, only routers and workers can open. */
 export class InstanceKey {
@@ -9,8 +12,8 @@ export class InstanceKey {
 
   async start(bus: Bus, instance: string): Promise<void> {
     const key = publicKeyKey(instance)
-    this.#watch = await bus.table('keys', protoValue(InstancePublicKey)).watch('', (changed, entry) => {
-      if (changed === key && entry !== undefined) this.#publicKey = entry.value.publicKey
+    this.#watch = await bus.table('keys', rawKey).watch('', (changed, entry) => {
+      if (changed === key && entry?.value.length === 32) this.#publicKey = entry.value
     })
   }
 

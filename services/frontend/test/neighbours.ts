@@ -18,7 +18,6 @@ import {
   type Event,
   eventCodec,
   InstanceManifest,
-  InstancePublicKey,
   type Placement,
   Placement_State,
   RouterDefinition,
@@ -113,8 +112,8 @@ export class Neighbours implements AsyncDisposable {
 
   async #open(): Promise<void> {
     const { router, worker, instance } = this
-    const publicKey = Buffer.from(this.keys.publicKey)
-    await router.table('keys', protoValue(InstancePublicKey)).put(publicKeyKey(instance), { publicKey })
+    const rawKey = { encode: (value: Uint8Array) => value, decode: (bytes: Uint8Array) => bytes }
+    await router.table('keys', rawKey).put(publicKeyKey(instance), this.keys.publicKey)
     await worker
       .table('manifests', protoValue(InstanceManifest))
       .put(manifestKey(instance), { network: 'irc', manifestJson: JSON.stringify(manifest) })
