@@ -61,7 +61,11 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
     )
     stack.use(bus)
     const router = bus.client(RouterDefinition)
-    const connector = network.create(config.network.options, { log, clock })
+    const connector = network.create(config.network.options, {
+      log,
+      clock,
+      count: reason => metrics.suppressed.inc({ kind: 'network', reason }),
+    })
     stack.defer(async () => connector.stop?.())
     const manifest = await connector.manifest()
     await publishManifest(bus, instance, network, manifest)

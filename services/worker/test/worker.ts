@@ -2,14 +2,14 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '@spectrum/config'
 import type { Network } from '@spectrum/network'
-import { network as parrot } from '@spectrum/parrot'
+import { parrot } from '@spectrum/parrot'
 import { createLogger, Registry, type RunningService } from '@spectrum/service-kit'
 import { startWorker, type WorkerOptions } from '../src/service.ts'
 import { jid } from './neighbours.ts'
 
-const flags = (natsUrl: string): string[] => [
+const flags = (natsUrl: string, backend = 'parrot'): string[] => [
   `--service.jid=${jid}`,
-  '--service.backend=parrot',
+  `--service.backend=${backend}`,
   `--nats.servers=${natsUrl}`,
   '--frontend.event_partitions=1',
 ]
@@ -18,9 +18,10 @@ const flags = (natsUrl: string): string[] => [
 export async function workerHere(
   natsUrl: string,
   options: Partial<WorkerOptions> = {},
+  more: readonly string[] = [],
 ): Promise<RunningService & { metrics(): Promise<string> }> {
   const network = options.network ?? (parrot as unknown as Network)
-  const { config } = loadConfig({ argv: flags(natsUrl), env: {}, networks: [parrot] })
+  const { config } = loadConfig({ argv: [...flags(natsUrl, network.id), ...more], env: {}, networks: [network] })
   const registry = new Registry()
   const service = await startWorker(
     {

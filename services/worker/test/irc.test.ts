@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { irc } from '@spectrum/irc'
+import type { Network } from '@spectrum/network'
+import type { RunningService } from '@spectrum/service-kit'
+import { freePort, IrcClient, type IrcServer, startNgircd } from '@spectrum/stack'
+import { Neighbours } from './neighbours.ts'
+import { workerHere } from './worker.ts'
+
+let neighbours: Neighbours
+let server: IrcServer
+let worker: RunningService
+
+before(async () => {
+  neighbours = await Neighbours.start()
+  server = await startNgircd()
+  worker = await workerHere(neighbours.nats.url, { network: irc as unknown as Network }, [
+    `--service.irc_server=127.0.0.1:${server.port}`,
+    '--irc.flood_rate=0',
+  ])
+  await neighbours.addBackend(0)
+})
+after(async () => {
+  await worker?.[Symbol.asyncDispose]()
+  await server?.[Symbol.asyncDispose]()
+  await neighbours?.[Symbol.asyncDispose]()
+})
+
+test('a conversation on an IRC server, both ways', async () => {
+  await using mercutio = await IrcClient.connect({ port: server.port, nick: 'mercutio' })
+  await mercutio.join('#verona')
+  const user = 'romeo@example.org'
+  await neighbours.register(user, 'romeo')
+  neighbours.presence(user, 'orchard')
+  neighbours.join(user, 'orchard', '#verona', 'romeo', 'j1')
+  const joined = await neighbours.hears(user, /orchard: subject #verona «»/)
+  const entrance = neighbours
+    .told(user)
+    .slice(0, joined)
+    .filter(line => line.includes('#verona'))
+  assert.deepEqual(entrance, [
+    'orchard: here #verona/mercutio',
+    'orchard: here #verona/romeo 110',
+    'orchard: subject #verona «»',
+  ])
+  neighbours.say(user, 'orchard', '#verona', 'good morrow', 'm1')
+  await neighbours.hears(user, /orchard: message #verona\/romeo «good morrow» id=m1/)
+  await mercutio.waitFor(/:romeo!\S+ PRIVMSG #verona :good morrow/)
+  mercutio.send('PRIVMSG #verona :good morrow, cousin')
+  await neighbours.hears(user, /orchard: message #verona\/mercutio «good morrow, cousin»/)
+  neighbours.chat(user, 'orchard', '#verona', 'in private', 'mercutio')
+  await mercutio.waitFor(/:romeo!\S+ PRIVMSG mercutio :in private/)
+  mercutio.send('PRIVMSG romeo :likewise')
+  await neighbours.hears(user, /message .*mercutio «likewise»/)
+  mercutio.send('KICK #verona romeo :enough')
+  mercutio.send('NICK tybalt')
+  await neighbours.hears(user, /orchard: gone #verona\/romeo 110,307|orchard: gone #verona\/mercutio 303/)
+})
+
+test('an IRC server that cannot be reached answers the join with an error', async () => {
+  const port = await freePort()
+  await using other = await Neighbours.start()
+  const lonely = await workerHere(other.nats.url, { network: irc as unknown as Network }, [
+    `--service.irc_server=127.0.0.1:${port}`,
+  ])
+  try {
+    await other.addBackend(0)
+    const user = 'juliet@example.org'
+    await other.register(user, 'juliet')
+    other.presence(user, 'balcony')
+    other.join(user, 'balcony', '#verona', 'juliet', 'j1')
+    await other.hears(user, /balcony: refused #verona\/juliet unreachable: .*refused/)
+  } finally {
+    await lonely[Symbol.asyncDispose]()
+  }
+})
