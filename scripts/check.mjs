@@ -15,7 +15,7 @@ const steps = [
   ['lint and format', () => command(bin('biome'), 'check', '.')],
   ['import rules', () => command(node, 'scripts/import-rules.mjs')],
   ['tests of the rules', () => command(node, '--test', '--test-reporter=dot', 'scripts/**/*.test.mjs')],
-  ['dead exports', () => command(bin('knip'), '--no-progress')],
+  ['dead exports', () => command(bin('knip'), '--no-progress', '--no-config-hints')],
   ['proto lint', () => command(bin('buf'), 'lint', 'proto')],
   ['proto breaking', protoBreaking],
   ['generated pages', () => command(node, 'scripts/reference-docs.ts', '--check')],

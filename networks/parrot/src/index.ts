@@ -5,7 +5,7 @@ import { ParrotSession } from './session.ts'
 import { World } from './world.ts'
 
 /** The pretend network of the documentation, the demonstrations and the tests: lives in memory, one world per connector. */
-export const network = defineNetwork({
+export const parrot = defineNetwork({
   id: 'parrot',
   name: 'Parrot',
   identityType: 'parrot',

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { conformance, type SignedIn } from '@spectrum/network-testkit'
 import { parseUser } from '../src/ids.ts'
-import { network } from '../src/index.ts'
+import { parrot } from '../src/index.ts'
 
 const options = {
-  network,
+  network: parrot,
   account: { username: 'romeo', password: 'capulet-no-more', settings: {} },
   peerAccount: { username: 'juliet', password: 'montague-no-more', settings: {} },
   wrongAccount: { username: 'mercutio', password: 'wrong', settings: {} },
