@@ -1,4 +1,5 @@
 import type { ChatFeatures, NetworkManifest, SessionFeatures } from '@spectrum/network'
+import { MAX_TEXT_BYTES } from './privmsg.ts'
 import { IrcRooms } from './rooms.ts'
 import type { IrcSession } from './session.ts'
 
@@ -17,7 +18,7 @@ export const manifest: NetworkManifest = {
 /** Every chat on IRC can do the same: lines of text. */
 export const chatFeatures: ChatFeatures = {
   revision: 'irc-1',
-  text: { isMultiline: false, formatting: [] },
+  text: { maxBytes: MAX_TEXT_BYTES, isMultiline: false, formatting: [] },
 }
 
 export function createFeatures(session: IrcSession): SessionFeatures {

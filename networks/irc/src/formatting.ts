@@ -12,6 +12,9 @@ const palette = [
   'ffff00', '00fc00', '009393', '00ffff', '0000fc', 'ff00ff', '7f7f7f', 'd2d2d2',
 ]
 
+/** More markup than this around one line is mischief; the text alone is shown then. */
+const MAX_XHTML = 32 * 1024
+
 // Everything XML 1.0 forbids or that has no meaning in a line of chat, lone surrogates included.
 const special = /[\0-\x1f\x7f\ufffe\uffff]/
 const forbidden = /[\0-\x08\x0a-\x1f\x7f\ufffe\uffff]/g
@@ -30,7 +33,7 @@ export function renderFormatting(raw: string): Rendered {
   const text = plainText(raw)
   if (raw.search(codes) < 0) return { text }
   const xhtml = toXhtml(raw)
-  return xhtml.includes('<') ? { text, xhtml } : { text }
+  return xhtml.includes('<') && xhtml.length <= MAX_XHTML ? { text, xhtml } : { text }
 }
 
 interface Style {

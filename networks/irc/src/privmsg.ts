@@ -4,6 +4,8 @@ import { splitText } from './splitting.ts'
 
 /** More lines than this are no chat. */
 const MAX_LINES = 256
+/** Longer texts cannot fit into that; they are refused before they are looked at. */
+export const MAX_TEXT_BYTES = 128 * 1024
 const OVERHEAD_BYTES = 'PRIVMSG  :'.length
 const breaksLine = /[\0\r\n]/
 const breaksTarget = /[\0\r\n ,]|^:|^$/
@@ -14,6 +16,9 @@ const breaksTarget = /[\0\r\n ,]|^:|^$/
  */
 export function privmsgLines(target: string, message: OutgoingMessage, relayedBytes: number): readonly string[] {
   if (breaksTarget.test(target)) throw new NetworkError('bad-address', 'That is no name on IRC.')
+  if (Buffer.byteLength(message.text) > MAX_TEXT_BYTES) {
+    throw new NetworkError('too-large', `IRC carries at most ${MAX_TEXT_BYTES / 1024} KiB of text at once.`)
+  }
   const isAction = message.action === true || message.text.startsWith('/me ')
   const text = isAction && message.action !== true ? message.text.slice('/me '.length) : message.text
   const room = relayedBytes - OVERHEAD_BYTES - Buffer.byteLength(target) - (isAction ? ACTION_BYTES : 0)

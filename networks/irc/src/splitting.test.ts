@@ -15,6 +15,13 @@ describe('splitText', () => {
     assert.deepEqual(splitText(`${'x'.repeat(60)} ${'y'.repeat(10)}`, 64), [`${'x'.repeat(60)} `, 'y'.repeat(10)])
   })
 
+  test('the cost grows with the length only', () => {
+    const text = 'x y€'.repeat(1_000_000)
+    const started = performance.now()
+    assert.ok(splitText(text, 400).length > 10_000)
+    assert.ok(performance.now() - started < 5_000)
+  })
+
   test('no piece is too long, broken in a character, or empty; together they are the line', () => {
     const text = fc.string({ unit: fc.constantFrom(...'abc  ä€😀\n\ud800'), maxLength: 400 })
     fc.assert(

@@ -17,28 +17,33 @@ const unsayable = /[\0\x01]/g
 const breaks = /[\0\x01\r\n\u2028\u2029\ud800-\udfff]/
 
 function splitLine(line: string, maxBytes: number, pieces: string[]): void {
-  let rest = line
-  while (rest.length * 3 > maxBytes && Buffer.byteLength(rest) > maxBytes) {
-    const end = cut(rest, maxBytes)
-    pieces.push(rest.slice(0, end))
-    rest = rest.slice(end)
+  let start = 0
+  while (start < line.length) {
+    const end = cut(line, start, maxBytes)
+    const piece = line.slice(start, end)
+    // A remainder of spaces alone would be refused by servers (412).
+    if (piece.trim() !== '') pieces.push(piece)
+    start = end
   }
-  // A remainder of spaces alone would be refused by servers (412).
-  if (rest.trim() !== '') pieces.push(rest)
 }
 
-/** The index after as many whole characters as fit; after the last space when one is near. At least one character. */
-function cut(text: string, maxBytes: number): number {
+/**
+ * Where a piece that begins at `start` ends: after as many whole characters as fit, or after the last space among them when one
+ * is near. At least one character.
+ */
+function cut(text: string, start: number, maxBytes: number): number {
+  if ((text.length - start) * 3 <= maxBytes) return text.length
   let bytes = 0
-  let index = 0
-  let afterSpace = 0
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0
+  let index = start
+  let afterSpace = start
+  while (index < text.length) {
+    const code = text.codePointAt(index) ?? 0
     bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4
-    if (bytes > maxBytes) break
-    index += char.length
-    if (char === ' ') afterSpace = index
+    if (bytes > maxBytes && index > start) return afterSpace > start + (index - start) * 0.7 ? afterSpace : index
+    index += code < 0x10000 ? 1 : 2
+    if (code === SPACE) afterSpace = index
   }
-  if (index === 0) return text.codePointAt(0) === undefined ? 1 : String.fromCodePoint(text.codePointAt(0) ?? 0).length
-  return afterSpace > index * 0.7 ? afterSpace : index
+  return text.length
 }
+
+const SPACE = 0x20
