@@ -7,14 +7,12 @@ import { Child } from './child.ts'
 import { repositoryRoot } from './environment.ts'
 import { type NatsServer, startNats } from './nats.ts'
 import { freePort } from './ports.ts'
+import { keepRunning } from './supervisor.ts'
 import { TemporaryFolder } from './temporary.ts'
 import { waitUntil } from './wait-until.ts'
 
 /** EX_CONFIG of sysexits: the service cannot run with this configuration, so starting it again is useless. */
 const badConfiguration = 78
-/** A process that lived this long had started well: the next restart is immediate again. */
-const steadyMs = 30_000
-const maxBackOffMs = 30_000
 
 /** The three services, in the order in which they are started. */
 export const serviceNames = ['router', 'worker', 'frontend'] as const satisfies readonly ServiceName[]
@@ -162,20 +160,25 @@ export class Gateway implements AsyncDisposable {
   readonly processes: readonly ServiceProcess[]
   #folder: TemporaryFolder
   #stopping = new AbortController()
-  #onEvent: (sentence: string) => void
   #failure: Promise<never>
-  #fail: (error: Error) => void
+  #watches: readonly Promise<void>[]
 
   constructor(processes: readonly ServiceProcess[], folder: TemporaryFolder, onEvent: (sentence: string) => void) {
     this.processes = processes
     this.#folder = folder
-    this.#onEvent = onEvent
     const { promise, reject } = Promise.withResolvers<never>()
     this.#failure = promise
-    this.#fail = reject
     // Nobody need be watching.
     promise.catch(() => undefined)
-    for (const process of processes) this.#watch(process)
+    this.#watches = processes.map(process =>
+      keepRunning(process.child, {
+        signal: this.#stopping.signal,
+        onEvent,
+        isWanted: () => process.isSupervised,
+        useless: [badConfiguration],
+        onUseless: () => reject(new BadConfigurationError(explain(process))),
+      }),
+    )
   }
 
   /** Rejects when a process cannot run at all, however often it is started. */
@@ -227,6 +230,7 @@ export class Gateway implements AsyncDisposable {
   /** Ends every process in an orderly way, frontends first: what is under way may finish. */
   async stop(): Promise<void> {
     this.#stopping.abort()
+    await Promise.all(this.#watches)
     for (const service of [...serviceNames].reverse())
       await Promise.all(this.of(service).map(process => process.child.stop()))
   }
@@ -249,29 +253,6 @@ export class Gateway implements AsyncDisposable {
 
   #lastLines(): string {
     return this.processes.map(({ name, child }) => `── ${name}\n${child.lines.slice(-20).join('\n')}`).join('\n')
-  }
-
-  async #watch(process: ServiceProcess): Promise<void> {
-    const { signal } = this.#stopping
-    for (let failures = 0; ; failures++) {
-      const begun = performance.now()
-      await process.child.ended
-      if (signal.aborted) return
-      const { exit, exitCode } = process.child
-      if (exitCode === badConfiguration) {
-        this.#fail(new BadConfigurationError(explain(process)))
-        return
-      }
-      if (performance.now() - begun > steadyMs) failures = 0
-      const pauseMs = failures === 0 ? 0 : Math.min(maxBackOffMs, 250 * 2 ** failures)
-      const plan = process.isSupervised ? `; starting it again${pauseMs > 0 ? ` in ${pauseMs / 1000} s` : ''}` : ''
-      this.#onEvent(`${process.name} ended (${exit})${plan}`)
-      // Whoever killed it may start it again himself, or ask for supervision later.
-      while (!process.isSupervised && !process.child.isRunning && !signal.aborted) await delay(50)
-      await delay(pauseMs, undefined, { signal }).catch(() => undefined)
-      if (signal.aborted) return
-      if (!process.child.isRunning) process.child.launch()
-    }
   }
 }
 

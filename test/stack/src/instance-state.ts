@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Config } from '@spectrum/config'
 import { isAlive } from './cache.ts'
@@ -56,12 +56,19 @@ export function openState(config: Config): InstanceState {
 /** Makes a folder unless it exists; undefined when it can be written, else why not. */
 function makeWritable(folder: string): string | undefined {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolders(folder)
     accessSync(folder, constants.W_OK | constants.X_OK)
     return undefined
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? 'unknown error'
   }
+}
+
+/** Level by level: Node's own recursion never ends where a file system refuses new folders with ENOENT, as /proc does. */
+function makeFolders(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolders(dirname(folder))
+  mkdirSync(folder, { mode: 0o700 })
 }
 
 /** Two starts on one folder would corrupt what NATS keeps there. */

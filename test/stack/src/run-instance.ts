@@ -12,6 +12,7 @@ import {
 import { openState } from './instance-state.ts'
 import { isFree } from './ports.ts'
 import { splitFlags } from './start-flags.ts'
+import { keepRunning } from './supervisor.ts'
 import { readable, StartError, say, stopRequests } from './terminal.ts'
 
 /**
@@ -36,7 +37,11 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
     await bus.nats[Symbol.asyncDispose]()
   })
   const stopping = new AbortController()
-  const keepBus = superviseNats(bus.nats.child, stopping.signal)
+  const busIsKept = keepRunning(bus.nats.child, { signal: stopping.signal, onEvent: say })
+  resources.defer(async () => {
+    stopping.abort()
+    await busIsKept
+  })
   const watch = new Watch(config)
   const gateway = await startGateway({
     ...(file === undefined ? { cfg: '' } : { cfg: { path: file } }),
@@ -54,10 +59,8 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
     process.stdout.write(`ready: ${jid} is connected to ${server}:${port}\n`)
   })
   const ended = await outcome([requests.first, gateway.failure, watch.refusal, ready.then(() => forever())])
-  stopping.abort()
   if (ended.signal) say(`${ended.signal}: stopping`)
   await Promise.race([resources.disposeAsync(), requests.impatience.then(() => killAll(gateway, bus.nats.child))])
-  await keepBus
   if (ended.error) throw ended.error
 }
 
@@ -111,19 +114,6 @@ class Watch {
       this.#hasTold = true
       say(`The XMPP server at ${server}:${port} cannot be reached yet; trying again until it is there.`)
     }
-  }
-}
-
-/** Starts nats-server again when it dies; the services hold what they have until it is back. */
-async function superviseNats(nats: Child, stopping: AbortSignal): Promise<void> {
-  for (;;) {
-    await Promise.race([
-      nats.ended,
-      new Promise(resolve => stopping.addEventListener('abort', resolve, { once: true })),
-    ])
-    if (stopping.aborted) return
-    say(`nats-server ended (${nats.exit}); starting it again`)
-    await nats.start().catch((error: Error) => say(error.message))
   }
 }
 
