@@ -9,6 +9,7 @@ import {
   manifestKey,
   openSealed,
   partitionOf,
+  placementKey,
   protoValue,
   publicKeyKey,
 } from '@spectrum/bus'
@@ -18,7 +19,7 @@ import {
   type Event,
   eventCodec,
   InstanceManifest,
-  type Placement,
+  Placement,
   Placement_State,
   RouterDefinition,
   type Sealed,
@@ -123,6 +124,7 @@ export class Neighbours implements AsyncDisposable {
         if (!this.registered.has(user)) throw new NetworkError('not-registered', 'Register first.')
         const placement = { backend: 0, generation: ++this.#generation, state: Placement_State.STATE_STARTED }
         this.placed.set(user, placement)
+        await router.table('placements', protoValue(Placement)).put(placementKey(instance, user), placement)
         return placement
       },
       getRegistration: async ({ user }) => {
