@@ -1,5 +1,6 @@
 import { Show } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
+import { startSpan } from '@spectrum/service-kit'
 import { childElements, conditionOf, type Element, excessOf, parseJid } from '@spectrum/xmpp'
 import type { Gateway } from './gateway.ts'
 import type { OutboundStanza } from './outbound-stanza.ts'
@@ -63,10 +64,16 @@ export class Dispatch {
     } else if (name === 'iq') {
       this.#iq(stanza)
     } else {
-      const handlers = name === 'presence' ? this.#presence : this.#message
-      if (handlers.some(handler => handler(stanza, this.#gateway))) return
-      this.#gateway.refuse(stanza, { type: 'cancel', condition: 'service-unavailable' })
+      // The trace of a message begins here; its context travels with the command.
+      const span = startSpan(`frontend ${name}`)
+      span.run(() => this.#offer(stanza, name === 'presence' ? this.#presence : this.#message))
+      span.end()
     }
+  }
+
+  #offer(stanza: OutboundStanza, handlers: readonly StanzaHandler[]): void {
+    for (const handler of handlers) if (handler(stanza, this.#gateway)) return
+    this.#gateway.refuse(stanza, { type: 'cancel', condition: 'service-unavailable' })
   }
 
   /** The stanza with its addresses; one with bad ones is answered as far as it can be. */

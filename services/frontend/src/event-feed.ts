@@ -1,6 +1,7 @@
 import type { Delivery, LaneConsumer, LaneHandler } from '@spectrum/bus'
 import { type Event, Show } from '@spectrum/messages'
 import type { Logger } from '@spectrum/network'
+import { startSpan } from '@spectrum/service-kit'
 import { addressTo, type Component, escapeText, exceeds } from '@spectrum/xmpp'
 import type { Addresses } from './addresses.ts'
 import type { FrontendMetrics } from './metrics.ts'
@@ -118,7 +119,9 @@ export class EventFeed {
     }
     metrics.stanzasOut.inc({ event: item.event?.$case ?? 'none' }, stanzas)
     metrics.unconfirmed.inc()
+    const span = startSpan('frontend event', item.traceparent === '' ? undefined : item.traceparent)
     const done = () => {
+      span.end()
       metrics.unconfirmed.dec()
       delivery.finish()
     }

@@ -70,9 +70,18 @@ export class Outbox {
     void this.#work(user, started)
   }
 
-  /** Fulfils when nothing waits any more and everything is durable; gives up waiting for logins. */
-  async drain(deadlineMs: number): Promise<void> {
+  /** True while the source of commands should wait. */
+  get isCongested(): boolean {
+    return this.#isCongested
+  }
+
+  /** From now on no lookup or login is tried again: what waits for one is answered with an error. */
+  giveUpWaiting(): void {
     this.#isStopping = true
+  }
+
+  /** Fulfils when nothing waits any more and everything is durable, or after `deadlineMs`. */
+  async settled(deadlineMs: number): Promise<void> {
     const timer = Promise.withResolvers<void>()
     const timeout = setTimeout(timer.resolve, deadlineMs)
     const durable = async () => {

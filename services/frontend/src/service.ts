@@ -90,6 +90,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         onOffline: () => metrics.connected.set(0),
         onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
       })
+      if (outbox.isCongested) component.pause()
       const { maxStanzaBytes } = config.frontend
       return {
         component,
@@ -101,8 +102,11 @@ export async function startFrontend({ config, log, registry, stopping }: Service
   return {
     ready: () => readiness(bus, link),
     [Symbol.asyncDispose]: async () => {
+      // Who waits for a login can be answered only while there is a stream.
+      outbox.giveUpWaiting()
+      await outbox.settled(3_000)
       await link.stop()
-      await outbox.drain(5_000)
+      await outbox.settled(5_000)
       await manifest[Symbol.asyncDispose]()
       key[Symbol.dispose]()
       await bus[Symbol.asyncDispose]()
