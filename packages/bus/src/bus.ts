@@ -91,6 +91,7 @@ class NatsBus implements Bus {
   readonly owners: OwnerRegistry
   readonly #options: BusOptions
   readonly #connection: Connection
+  readonly #streams: Streams
   readonly #readers: Readers
   readonly #timings: Timings
   readonly #ticker: Ticker
@@ -115,6 +116,7 @@ class NatsBus implements Bus {
     this.processId = processId
     this.#options = options
     this.#connection = connection
+    this.#streams = streams
     this.#closing = parts.closing
     this.#timings = { ...defaultTimings, ...options.timings }
     this.#readers = new Readers(connection, service)
@@ -151,7 +153,21 @@ class NatsBus implements Bus {
   }
 
   async start(): Promise<void> {
+    this.#connection.connected.add(isConnected => {
+      if (isConnected) this.#lookAfterReconnect()
+    })
     await this.#deaths.start()
+  }
+
+  /** The server that came back may be an empty one. */
+  #lookAfterReconnect(): void {
+    this.#streams.forget()
+    this.#streams
+      .ensureAll()
+      .then(() => this.owners.confirm())
+      .catch(error => {
+        if (!this.#closing.signal.aborted) this.#options.log.warn({ err: error }, 'no look round after the reconnect')
+      })
   }
 
   get isConnected(): boolean {

@@ -137,7 +137,7 @@ export class OwnerRegistry implements Owners {
 
   #onRenewed(lapsed: boolean): void {
     if (lapsed) this.#suspendAll('the lease had run out')
-    else if ([...this.#held.values()].some(held => held.isSuspended)) this.#confirmAll()
+    else this.#confirmAll([...this.#held.values()].filter(held => held.isSuspended))
   }
 
   /** Others may have thought us dead: nothing may be done until every record is confirmed to be ours. */
@@ -145,11 +145,15 @@ export class OwnerRegistry implements Owners {
     this.#connection.count('bus_suspended', {}, this.#held.size)
     this.#connection.log.warn({ reason, resources: this.#held.size }, 'owned resources are confirmed before going on')
     for (const held of this.#held.values()) held.isSuspended = true
-    this.#confirmAll()
+    this.confirm()
   }
 
-  #confirmAll(): void {
-    const waiting = [...this.#held.values()].filter(held => held.isSuspended)
+  /** Writes all own records again: an emptied server has forgotten them. */
+  confirm(): void {
+    this.#confirmAll([...this.#held.values()])
+  }
+
+  #confirmAll(waiting: HeldResource[]): void {
     const confirmNext = async (): Promise<void> => {
       for (let held = waiting.pop(); held; held = waiting.pop()) await this.#confirm(held)
     }
@@ -166,8 +170,12 @@ export class OwnerRegistry implements Owners {
       held.revision = await this.#table.update(held.resource, record, held.revision)
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error
-      if (!(await this.#isStillMine(held))) return held.lose('another process took it over')
-      held.revision = await this.#table.update(held.resource, record, held.revision)
+      const entry = await this.#table.get(held.resource)
+      if (entry && (entry.value.process !== this.#process || entry.value.epoch !== held.epoch))
+        return held.lose('another process took it over')
+      held.revision = entry
+        ? await this.#table.update(held.resource, record, entry.revision)
+        : await this.#table.create(held.resource, record)
     }
     held.isSuspended = false
   }

@@ -73,9 +73,10 @@ export class Streams {
     return this.#options.service === 'router' || this.#options.nkeySeed === undefined
   }
 
-  /** Forgets that the lane's stream exists, so that the next call looks again. */
-  forget(stream: string): void {
-    this.#ensured.delete(stream)
+  /** Forgets that the stream exists (default: all), so that the next call looks again. */
+  forget(stream?: string): void {
+    if (stream === undefined) this.#ensured.clear()
+    else this.#ensured.delete(stream)
   }
 
   #deadConfig(instance: string): StreamConfig {

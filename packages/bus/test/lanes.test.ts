@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { commandLane, type Delivery } from '../src/index.ts'
+import { promisify } from 'node:util'
+import { connect, headers } from '@nats-io/transport-node'
+import { commandLane, connectBus, type Delivery, ItemTooLargeError, type Lane, LaneFullError } from '../src/index.ts'
+import { deadStream, jetStreamApi, publishSubject } from '../src/subjects.ts'
 import { startServer, type TestServer } from './nats-server.ts'
-import { instance, type Line, lineCodec, openBus } from './test-bus.ts'
+import { instance, type Line, lineCodec, openBus, type TestBus } from './test-bus.ts'
 import { until } from './until.ts'
 
 let server: TestServer
@@ -51,3 +58,261 @@ test('what is published arrives in order and is not seen again after it was fini
   await until(() => got.length > 5000)
   assert.equal(got[5000]?.n, 5000)
 })
+
+/** A consumer that notes what it gets; `finish` decides when. */
+async function collect(worker: TestBus, lane: Lane, finish: (delivery: Delivery<Line>) => void = d => d.finish()) {
+  const ownership = await worker.bus.owners.acquire(`backend.${lane.key}`)
+  assert.ok(ownership)
+  const got: Line[] = []
+  const lost: string[] = []
+  const consumer = await worker.bus.consume(lane, lineCodec, ownership, {
+    onItem: delivery => {
+      got.push(delivery.item)
+      finish(delivery)
+    },
+    onLost: reason => void lost.push(reason),
+  })
+  return { got, lost, consumer, ownership }
+}
+
+test('items finished in random order: a successor gets the unfinished ones, in order, and no others', async () => {
+  await using publisher = await openBus(server.url, { service: 'router' })
+  const lane = commandLane(instance, 2)
+  const finished = new Set<number>()
+  const held: Delivery<Line>[] = []
+  {
+    await using worker = await openBus(server.url)
+    const { got, consumer } = await collect(worker, lane, delivery => void held.push(delivery))
+    const out = publisher.bus.publisher(lane, lineCodec)
+    for (let n = 0; n < 2000; n++) {
+      out.publish({ user: `u${n % 10}`, n })
+      if (n % 50 === 0) await out.durable()
+    }
+    await until(() => got.length === 2000)
+    // Per user a random number of its first items, in random order between users.
+    const perUser = new Map(Array.from({ length: 10 }, (_, user) => [`u${user}`, Math.floor(Math.random() * 200)]))
+    const chosen = held.filter(({ item }) => Math.floor(item.n / 10) < (perUser.get(item.user) ?? 0))
+    for (const delivery of chosen.sort(() => Math.random() - 0.5)) {
+      delivery.finish()
+      finished.add(delivery.item.n)
+    }
+    await consumer.committed()
+    assert.equal(consumer.unfinished, 2000 - finished.size)
+  }
+  await using next = await openBus(server.url)
+  const { got } = await collect(next, lane)
+  publisher.bus.publisher(lane, lineCodec).publish({ user: 'u0', n: 2000 })
+  await until(() => got.at(-1)?.n === 2000)
+  assert.deepEqual(
+    got.map(line => line.n),
+    Array.from({ length: 2001 }, (_, n) => n).filter(n => !finished.has(n)),
+  )
+})
+
+test('pause reads nothing, resume goes on; drain finishes and stops', async () => {
+  await using worker = await openBus(server.url)
+  await using publisher = await openBus(server.url, { service: 'router' })
+  const lane = commandLane(instance, 3)
+  const held: Delivery<Line>[] = []
+  const { got, consumer } = await collect(worker, lane, delivery => void held.push(delivery))
+  const out = publisher.bus.publisher(lane, lineCodec)
+  const send = async (n: number) => {
+    out.publish({ user: 'u', n })
+    await out.durable()
+  }
+  await send(0)
+  await until(() => got.length === 1)
+  consumer.pause()
+  await send(1)
+  await worker.bus.table('keys').get('x') // a round trip behind the message, had it been sent
+  assert.equal(got.length, 1)
+  consumer.resume()
+  await until(() => got.length === 2)
+  await assert.rejects(consumer.drain(50), /2 items unfinished/)
+  const drained = consumer.drain(5000)
+  for (const delivery of held) delivery.finish()
+  await drained
+  assert.equal(consumer.unfinished, 0)
+})
+
+test('a full lane holds its publisher back, loses nothing, and leaves others alone', async () => {
+  const limits = { maxMessagesPerLane: 5 }
+  await using own = await startServer()
+  await using publisher = await openBus(own.url, { service: 'router', limits })
+  await using worker = await openBus(own.url, { limits, timings: { purgeMs: 100 } })
+  const full = publisher.bus.publisher(commandLane(instance, 1), lineCodec)
+  for (let n = 0; n < 5; n++) {
+    full.publish({ user: 'u', n })
+    await full.durable()
+  }
+  full.publish({ user: 'u', n: 5 })
+  full.publish({ user: 'u', n: 6 })
+  await until(() => (publisher.counts.get('bus_publish_retries lane-full') ?? 0) >= 2)
+  assert.equal(full.backlog.items, 2)
+  const other = publisher.bus.publisher(commandLane(instance, 2), lineCodec)
+  other.publish({ user: 'u', n: 0 })
+  await other.durable()
+  const { got } = await collect(worker, commandLane(instance, 1))
+  await full.durable()
+  await until(() => got.length === 7)
+  assert.deepEqual(
+    got.map(line => line.n),
+    [0, 1, 2, 3, 4, 5, 6],
+  )
+})
+
+test('a publisher is bounded while NATS is away, says when it is relieved, and refuses what is too large', async () => {
+  await using own = await startServer()
+  await using publisher = await openBus(own.url, { service: 'router' })
+  const out = publisher.bus.publisher(commandLane(instance, 1), blobCodec)
+  assert.throws(() => out.publish('x'.repeat(2 ** 20)), ItemTooLargeError)
+  out.publish('x'.repeat(600_000)) // alone in a batch
+  await out.durable()
+  await own.kill()
+  await until(() => !publisher.bus.isConnected)
+  assert.throws(() => {
+    for (;;) out.publish('x'.repeat(100_000))
+  }, LaneFullError)
+  assert.ok(out.isCongested)
+  let relieved = 0
+  using _relief = out.onRelief(() => void relieved++)
+  await own.start()
+  await out.durable()
+  assert.equal(relieved, 1)
+  assert.deepEqual(out.backlog, { items: 0, bytes: 0 })
+})
+
+test('a batch that does not decode, and an item whose handler throws, go to the dead stream', async () => {
+  await using own = await startServer()
+  await using publisher = await openBus(own.url, { service: 'router' })
+  await using worker = await openBus(own.url)
+  const lane = commandLane(instance, 1)
+  const { got, consumer } = await collect(worker, lane, delivery => {
+    if (delivery.item.n === 1) throw new Error('cannot')
+    delivery.finish()
+  })
+  await using nc = await connect({ port: own.port })
+  nc.publish(publishSubject(lane, 'router'), 'no batch')
+  await nc.flush()
+  const out = publisher.bus.publisher(lane, lineCodec)
+  for (let n = 0; n < 3; n++) out.publish({ user: 'u', n })
+  await until(() => got.length === 3)
+  await until(() => consumer.unfinished === 0)
+  assert.equal(worker.counts.get('bus_dead undecodable-batch'), 1)
+  assert.equal(worker.counts.get('bus_dead handler-failed'), 1)
+  const stored = async (seq: number) => {
+    const reply = await nc.request(jetStreamApi.getMessage(deadStream(instance)), JSON.stringify({ seq }))
+    const { message } = reply.json<{ message: { data: string } }>()
+    return Buffer.from(message.data, 'base64').toString()
+  }
+  assert.equal(await stored(1), 'no batch')
+  assert.deepEqual(JSON.parse(await stored(2)), [{ user: 'u', n: 1 }])
+})
+
+test('a batch sent again is dropped although the server forgot its id; a new life of the publisher is not', async () => {
+  await using own = await startServer()
+  await using worker = await openBus(own.url)
+  const lane = commandLane(instance, 1)
+  const { got, consumer } = await collect(worker, lane)
+  await using nc = await connect({ port: own.port })
+  const send = (epoch: number, number: number, n: number, salt = '') => {
+    const header = headers()
+    // The salt stands for a window that has passed: the server does not know the id.
+    header.set('Nats-Msg-Id', `${lane.key}${salt}|p|${epoch}|${number}`)
+    nc.publish(publishSubject(lane, 'router'), lineCodec.encode([{ user: 'u', n }]), { headers: header })
+  }
+  send(1, 1, 1)
+  send(1, 2, 2)
+  send(1, 1, 1, 'again')
+  send(2, 1, 3)
+  send(2, 4, 4)
+  await until(() => got.length === 4)
+  await consumer.committed()
+  assert.deepEqual(
+    got.map(line => line.n),
+    [1, 2, 3, 4],
+  )
+  assert.equal(worker.counts.get('bus_dropped doubled-batch'), 1)
+  assert.equal(worker.counts.get('bus_batch_gaps'), 1)
+})
+
+test('a lane is purged up to its cursor, also after it went idle', async () => {
+  await using worker = await openBus(server.url, { timings: { purgeMs: 200 } })
+  await using publisher = await openBus(server.url, { service: 'router' })
+  const lane = commandLane(instance, 4)
+  await collect(worker, lane)
+  const out = publisher.bus.publisher(lane, lineCodec)
+  for (let n = 0; n < 20; n++) {
+    out.publish({ user: 'u', n })
+    await out.durable()
+  }
+  await using nc = await connect({ port: server.port })
+  const messages = async () => {
+    const body = JSON.stringify({ subjects_filter: `${lane.subject}.>` })
+    const reply = await nc.request(jetStreamApi.streamInfo(lane.stream), body)
+    return reply.json<{ state: { subjects?: object } }>().state.subjects
+  }
+  await until(async () => (await messages()) === undefined)
+})
+
+test('a wiped server: streams are made again and lanes go on', async () => {
+  await using own = await startServer()
+  await using publisher = await openBus(own.url, { service: 'router' })
+  await using worker = await openBus(own.url)
+  const lane = commandLane(instance, 1)
+  const { got, consumer, ownership } = await collect(worker, lane)
+  const out = publisher.bus.publisher(lane, lineCodec)
+  for (let n = 0; n < 10; n++) {
+    out.publish({ user: 'u', n })
+    await out.durable()
+  }
+  await until(() => got.length === 10)
+  await consumer.committed()
+  await own.kill()
+  await rm(own.storeDir, { recursive: true })
+  await own.start()
+  out.publish({ user: 'u', n: 10 })
+  await until(() => got.length === 11, { deadlineMs: 20_000, describe: () => JSON.stringify([...worker.counts]) })
+  await consumer.committed()
+  await worker.bus.table('keys').put('x', 1)
+  const owner = { process: worker.bus.processId, epoch: ownership.epoch }
+  await until(async () => (await publisher.bus.owners.ownerOf(ownership.resource)) !== undefined)
+  assert.deepEqual(await publisher.bus.owners.ownerOf(ownership.resource), owner)
+  assert.ok(ownership.mayAct())
+})
+
+test('TLS: the server must show a certificate of the given authority', async () => {
+  await using own = await startServer({ tls: await makeCertificates() })
+  const caFile = join(await certificates, 'ca.pem')
+  await using worker = await openBus(own.url, { caFile })
+  await worker.bus.table('keys').put('x', 1)
+  const abort = AbortSignal.timeout(1500)
+  const other = join(await certificates, 'other.pem')
+  await assert.rejects(
+    connectBus({ servers: [own.url], service: 'worker', instance, log: silent, caFile: other }, abort),
+  )
+})
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const blobCodec = {
+  encode: (items: readonly string[]) => Buffer.from(items.join('')),
+  decode: (payload: Uint8Array) => [Buffer.from(payload).toString()],
+  userOf: () => 'u',
+  sizeOf: (item: string) => item.length,
+}
+
+const certificates = mkdtemp(join(tmpdir(), 'bus-tls-'))
+after(async () => rm(await certificates, { recursive: true }))
+async function makeCertificates() {
+  const cwd = await certificates
+  const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd })
+  const subject = (name: string) => ['-subj', `/CN=${name}`, '-days', '2', '-nodes', '-newkey', 'ec']
+  const curve = ['-pkeyopt', 'ec_paramgen_curve:P-256']
+  for (const name of ['ca', 'other'])
+    await openssl('req', '-x509', ...subject(name), ...curve, '-keyout', `${name}.key`, '-out', `${name}.pem`)
+  await openssl('req', ...subject('localhost'), ...curve, '-keyout', 'server.key', '-out', 'server.csr')
+  await writeFile(join(cwd, 'san'), 'subjectAltName=DNS:localhost,IP:127.0.0.1')
+  const signing = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'san']
+  await openssl('x509', '-req', '-in', 'server.csr', ...signing, '-out', 'server.pem')
+  return { certFile: join(cwd, 'server.pem'), keyFile: join(cwd, 'server.key'), caFile: join(cwd, 'ca.pem') }
+}
