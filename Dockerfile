@@ -3,7 +3,7 @@
 
 FROM node:24-slim AS sources
 WORKDIR /app
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json LICENSE ./
 COPY packages packages
 COPY networks networks
 COPY services services
@@ -26,26 +26,24 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w services/worker
 FROM node:24-slim AS service
 ENV NODE_ENV=production SPECTRUM_HTTP_HOST=0.0.0.0 SPECTRUM_HTTP_PORT=9100
 WORKDIR /app
-COPY LICENSE package.json ./
-COPY --from=generated /app/packages packages
 USER 1000:1000
 EXPOSE 9100
-HEALTHCHECK --interval=10s --start-period=20s CMD ["node", "-e", "fetch('http://127.0.0.1:9100/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+HEALTHCHECK --interval=10s --start-period=20s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:9100/healthz').then(r => { process.exitCode = r.ok ? 0 : 1 })"]
 STOPSIGNAL SIGTERM
 
 FROM service AS frontend
-COPY --from=frontend-modules /app/node_modules node_modules
-COPY services/frontend services/frontend
+COPY --from=frontend-modules /app .
+COPY --from=generated /app/packages/messages/src/gen packages/messages/src/gen
 ENTRYPOINT ["node", "services/frontend/src/main.ts", "--config", "/etc/spectrum/gateway.cfg"]
 
 FROM service AS router
-COPY --from=router-modules /app/node_modules node_modules
-COPY --from=router-modules /app/packages/store/node_modules packages/store/node_modules
-COPY services/router services/router
+COPY --from=router-modules /app .
+COPY --from=generated /app/packages/messages/src/gen packages/messages/src/gen
+COPY --from=generated /app/packages/store/src/gen packages/store/src/gen
 ENTRYPOINT ["node", "services/router/src/main.ts", "--config", "/etc/spectrum/gateway.cfg"]
 
 FROM service AS worker
-COPY --from=worker-modules /app/node_modules node_modules
-COPY networks networks
-COPY services/worker services/worker
+COPY --from=worker-modules /app .
+COPY --from=generated /app/packages/messages/src/gen packages/messages/src/gen
 ENTRYPOINT ["node", "services/worker/src/main.ts", "--config", "/etc/spectrum/gateway.cfg"]
