@@ -13,13 +13,14 @@ export {
   startGateway,
   sumOf,
 } from './gateway.ts'
-export { startInspircd } from './inspircd.ts'
+export { findInspircd, startInspircd } from './inspircd.ts'
 export { IrcClient, type IrcClientOptions } from './irc-client.ts'
 export { IrcServer, type IrcServerOptions } from './irc-server.ts'
 export { NatsCluster, type NatsOptions, NatsServer, startNats, startNatsCluster } from './nats.ts'
-export { startNgircd } from './ngircd.ts'
+export { findNgircd, startNgircd } from './ngircd.ts'
 export { freePort, isFree, isListening } from './ports.ts'
 export { PostgresServer, startPostgres } from './postgres.ts'
+export { expand, findProgram, type Program, type ProgramSpec } from './programs.ts'
 export { type ProsodyOptions, ProsodyServer, startProsody } from './prosody.ts'
 export { Person, type ScenarioOptions, type Scene, scenario } from './scenario.ts'
 export { Server } from './server.ts'

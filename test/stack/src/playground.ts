@@ -112,7 +112,7 @@ Join with clients of your own (nothing here is encrypted, and all of it listens 
   XMPP   account romeo@${prosody.domain}, password ${password}, server 127.0.0.1 port ${prosody.clientPort}, TLS off
          for example: profanity, then  /connect romeo@${prosody.domain} server 127.0.0.1 port ${prosody.clientPort} tls disable
          then join the room  ${channel}@${jid}  (juliet is there and answers)
-         any other nick ${'`name`'} on the IRC server is the contact  name@${jid}
+         another nick NAME on the IRC server is the contact  NAME@${jid}
   IRC    server 127.0.0.1 port ${ircServer.port}, any nick, TLS off; then  /join ${channel}
   Look   http://127.0.0.1:${frontend?.httpPort}/metrics
 
