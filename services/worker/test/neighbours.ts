@@ -103,7 +103,7 @@ export class Neighbours implements AsyncDisposable {
         delivery.finish()
       },
       onLost(reason) {
-        console.error('the event lane was lost', reason)
+        if (reason !== 'released') console.error('the event lane was lost', reason)
       },
     })
   }

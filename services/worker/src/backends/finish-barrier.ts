@@ -57,10 +57,11 @@ export class FinishBarrier {
     this.#tail = tail
   }
 
-  /** Fulfils when everything done so far is finished. */
+  /** Fulfils when everything done so far is finished, and every event told so far durable. */
   async settled(): Promise<void> {
+    const lanes = [...this.#touched]
     this.flush()
-    await this.#tail
+    await Promise.all([this.#tail, ...lanes.map(lane => lane.durable())])
   }
 }
 

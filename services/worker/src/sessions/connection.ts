@@ -78,14 +78,17 @@ export class Connection {
     const { network } = this
     if (network === undefined) throw new NetworkError('unreachable', 'The network is not connected.')
     const sent = network.send(message)
-    return sent instanceof Promise ? this.guarded(sent) : sent
+    return this.guarded(sent)
   }
 
   /**
    * What the network promised, or a failure when the connection ends before: a session must not wait for ever on a
    * promise that nobody keeps. For the command being handled, of which there is one at a time.
    */
-  guarded<T>(promised: Promise<T>): Promise<T> {
+  guarded<T>(promised: Promise<T>): Promise<T>
+  guarded<T>(promised: Promise<T> | T): Promise<T> | T
+  guarded<T>(promised: Promise<T> | T): Promise<T> | T {
+    if (!(promised instanceof Promise)) return promised
     return new Promise((resolve, reject) => {
       this.#giveUp = reject
       promised.then(resolve, reject)
@@ -106,6 +109,7 @@ export class Connection {
       this.failures++
       metrics.reconnects.inc({ code: failure.code })
       this.#session.connectionFailed(failure)
+      if (failure instanceof DisownedError) return this.#session.disowned()
       if (!isRetried(failure)) return this.#session.connectionStopped(failure)
       const waitMs = backOffMs(this.failures, limits.firstRetryMs, limits.lastRetryMs)
       await delay(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
@@ -122,7 +126,7 @@ export class Connection {
     let onlineAt: number | undefined
     let failure = new NetworkError('unreachable', 'The network closed the connection.')
     try {
-      this.#account ??= await session.context.accounts.fetch(session)
+      this.#account ??= await fetchAccount(session)
       session.learn(this.#account)
       if (attempt.signal.aborted) return failure
       const isCurrent = () => this.#attempt === attempt && !attempt.signal.aborted
@@ -153,6 +157,26 @@ export class Connection {
     this.network = undefined
     this.#giveUp?.(new NetworkError('unreachable', message, { certain: false }))
     this.#giveUp = undefined
+  }
+}
+
+/** While a backend changes hands the router may not know yet that it is ours. */
+async function fetchAccount(session: Session): Promise<Credentials> {
+  try {
+    return await session.context.accounts.fetch(session)
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error
+    if (error.code === 'not-allowed') throw new NetworkError('unavailable', error.message, { cause: error })
+    if (error.code === 'gone') throw new DisownedError(error)
+    throw error
+  }
+}
+
+/** The router says that the user does not belong here. */
+class DisownedError extends NetworkError {
+  override name = 'DisownedError'
+  constructor(cause: NetworkError) {
+    super('gone', cause.message, { cause })
   }
 }
 

@@ -78,6 +78,8 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
   if (room === undefined) return session.suppressed('room-left', 'not-wanted')
   if (why.kind === 'disconnected') return session.connection.isOnline ? rejoin(session, room) : undefined
   const wasIn = room.views.length > 0
+  // The user left and comes back: this is the answer to the leaving.
+  if (why.kind === 'left' && !wasIn && room.state !== 'joined') return session.suppressed('room-left', 'left-before')
   const reason = why.reason ?? ''
   if (why.kind === 'refused') {
     if (wasIn)

@@ -120,7 +120,7 @@ export function setSubject(session: Session, command: Command, value: SetSubject
   const set = () => {
     const { rooms } = session.connection
     if (rooms?.setSubject === undefined) throw new NetworkError('not-supported', 'Rooms have no subject here.')
-    return rooms.setSubject(room.id, value.subject)
+    return session.connection.guarded(rooms.setSubject(room.id, value.subject))
   }
   if (session.connection.isOnline && room.state === 'joined') return set()
   return session.whenReady(room).then(set)
@@ -130,7 +130,7 @@ function changeNick(session: Session, room: Room, nick: string): void | Promise<
   const change = () => {
     const { rooms } = session.connection
     if (rooms?.changeNick === undefined) throw new NetworkError('not-supported', 'Nicks cannot be changed here.')
-    return rooms.changeNick(room.id, nick)
+    return session.connection.guarded(rooms.changeNick(room.id, nick))
   }
   if (session.connection.isOnline && room.state === 'joined') return change()
   return session.whenReady(room).then(change)

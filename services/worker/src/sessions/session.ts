@@ -59,6 +59,8 @@ export class Session {
   #isTrusted = false
   #toldNetwork = ''
   #ending: Promise<void> | undefined
+  /** Another process goes on with the session: what is not done here is left to it, unanswered. */
+  #isSuspended = false
 
   constructor(context: SessionContext, link: BackendLink, start: SessionStart) {
     this.user = start.user
@@ -227,6 +229,14 @@ export class Session {
     this.#endSoon(failure.message)
   }
 
+  /** The user is placed elsewhere, or not at all: nothing here is theirs any more, and they are not to be told. */
+  disowned(): void {
+    for (const room of [...this.rooms]) this.rooms.delete(room)
+    this.log.warn({ generation: this.generation }, 'a session is not placed here any more')
+    this.#ending ??= this.#close()
+    this.#ending.catch((error: unknown) => this.log.error({ err: error }, 'a session did not end well'))
+  }
+
   rejoin(room: Room): void {
     if (room.pending.length > 0) awaitAnswer(this, room)
     requestJoin(this, room)
@@ -281,16 +291,26 @@ export class Session {
     }
     withdrawContacts(this)
     this.tell({ $case: 'gatewayPresence', value: { show: Show.SHOW_OFFLINE, status: reason } }, bareJid)
-    this.#readiness.fail(new NetworkError('signed-out', 'You are signed out.'))
-    await this.suspend()
-    await persist(() => this.link.deleteSnapshot(this.user), this)
-    await persist(() => this.context.accounts.release(this), this)
-    this.link.ended(this, this.queue.close())
+    await this.#close()
     this.log.info({}, 'signed out')
   }
 
-  /** Closes the network's session and stops writing, telling nobody: the session ends here, or goes on elsewhere. */
+  /** Leaves the network, and nothing of the session stays behind. */
+  async #close(): Promise<void> {
+    this.#readiness.fail(new NetworkError('signed-out', 'You are signed out.'))
+    await this.#halt()
+    await persist(() => this.link.deleteSnapshot(this.user), this)
+    await persist(() => this.context.accounts.release(this), this)
+    this.link.ended(this, this.queue.close())
+  }
+
+  /** Closes the network's session and stops writing, telling nobody: the session goes on elsewhere. */
   async suspend(): Promise<void> {
+    this.#isSuspended = true
+    await this.#halt()
+  }
+
+  async #halt(): Promise<void> {
     for (const room of this.rooms) clearTimeout(room.deadline)
     await this.connection.stop()
     await this.snapshots.close()
@@ -331,8 +351,11 @@ export class Session {
         span?.end()
       },
       error => {
-        this.#failed(command, kind, error)
         span?.end(error)
+        // Never settled, so never finished: the next owner of the backend gets it again.
+        if (this.#isSuspended) return new Promise<void>(() => undefined)
+        this.#failed(command, kind, error)
+        return undefined
       },
     )
   }
