@@ -7,7 +7,10 @@ const HIGH_WATER_BYTES = 64 * 1024
 /** Lines held back by flood control; beyond it the sender is told to try later. */
 const MAX_QUEUED_LINES = 1000
 
-/** Lets what all connections of a process wrote in one turn of the event loop leave together, one write per socket. */
+/**
+ * Lets what all connections of a process wrote in one turn of the event loop leave together, one write per socket. It leaves
+ * before anything else is read or written: a line that counts as sent is with the kernel before that can be recorded.
+ */
 export class Flusher {
   #dirty: Outbox[] = []
   readonly #flush = (): void => {
@@ -17,7 +20,7 @@ export class Flusher {
   }
 
   add(outbox: Outbox): void {
-    if (this.#dirty.push(outbox) === 1) setImmediate(this.#flush)
+    if (this.#dirty.push(outbox) === 1) process.nextTick(this.#flush)
   }
 }
 
@@ -108,8 +111,11 @@ export class Outbox {
     return new Promise((resolve, reject) => this.#waiters.push({ until, resolve, reject }))
   }
 
+  /** Whether the socket keeps up. What one turn collected goes to it first: a burst alone must not count as a full socket. */
   #hasRoom(): boolean {
-    return this.#socket.writableLength + this.#pending.length < HIGH_WATER_BYTES
+    if (this.#pending.length < HIGH_WATER_BYTES) return this.#socket.writableLength < HIGH_WATER_BYTES
+    this.flush()
+    return this.#socket.writableLength < HIGH_WATER_BYTES
   }
 
   #write(line: string): void {
