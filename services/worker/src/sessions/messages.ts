@@ -29,7 +29,11 @@ export function sendMessage(session: Session, command: Command, value: SendMessa
   const to = addressOf(value.to)
   if (to.name === '') throw new NetworkError('not-supported', 'The gateway itself takes no messages.')
   if (value.kind === SendMessage_Kind.KIND_GROUPCHAT) return sendToRoom(session, command, value, to)
-  if (to.resource !== '' && session.rooms.size > 0) {
+  if (to.resource === '') {
+    // Section 7.4: a message to everybody is of type groupchat.
+    if (session.rooms.at(to.node) !== undefined)
+      throw new NetworkError('bad-request', 'A message to a room is of type groupchat.')
+  } else if (session.rooms.size > 0) {
     const room = findRoom(session, to)
     if (room !== undefined) return sendToOccupant(session, command, value, to, room)
   }

@@ -107,6 +107,11 @@ export class RoomTable {
     return this.#byId.get(id)
   }
 
+  /** The room that was joined by this spelling of its JID's local part. */
+  at(node: string): Room | undefined {
+    return this.#byNode.get(node)
+  }
+
   /** @throws NetworkError `bad-address` for a name that cannot exist */
   find({ node, name }: Address): Room | undefined {
     return this.#byNode.get(node) ?? this.#byId.get(this.#parse(name))
