@@ -1,4 +1,5 @@
 import type { ChatFeatures, NetworkManifest, SessionFeatures } from '@spectrum/network'
+import { usernamePattern } from './ids.ts'
 import { MAX_TEXT_BYTES } from './privmsg.ts'
 import { IrcRooms } from './rooms.ts'
 import type { IrcSession } from './session.ts'
@@ -6,7 +7,7 @@ import type { IrcSession } from './session.ts'
 /** What is true of IRC before anybody has logged in. */
 export const manifest: NetworkManifest = {
   // A nick must be known; a password is for those whose nick is registered with the network's services.
-  registration: { isRequired: true, needsPassword: false },
+  registration: { isRequired: true, needsPassword: false, usernamePattern },
   hasRooms: true,
   hasReceipts: false,
   hasRawXml: false,

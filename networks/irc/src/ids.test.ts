@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fold } from './casemapping.ts'
-import { Names, parseUsername } from './ids.ts'
+import { Names, parseUsername, usernamePattern } from './ids.ts'
 import { Isupport } from './isupport.ts'
 import { parseTarget, parseTargets } from './targets.ts'
 
@@ -34,7 +34,9 @@ describe('names', () => {
     for (const bad of ['', '1a', '-a', 'a b', 'a@b', '#a', 'a\n']) {
       if (bad.trim() === 'a') continue
       assert.throws(() => parseUsername(bad), { code: 'not-acceptable' }, bad)
+      assert.doesNotMatch(bad, new RegExp(`^(?:${usernamePattern})$`, 'u'))
     }
+    assert.match('Romeo[away]', new RegExp(`^(?:${usernamePattern})$`, 'u'))
   })
 })
 

@@ -66,6 +66,9 @@ export function isChannel(name: string): boolean {
   )
 }
 
+/** What {@link parseUsername} takes, as a pattern for those who register before IRC is there to ask. */
+export const usernamePattern = String.raw`[^\0-\x20\x7f,:!@%*?#&+~$\d\-][^\0-\x20\x7f,:!@%*?]*`
+
 /** A nick that somebody wants to register with. Throws NetworkError `not-acceptable`. */
 export function parseUsername(text: string): string {
   const nick = text.trim().normalize('NFC')

@@ -43,6 +43,11 @@ export interface NetworkManifest {
     /** False: whoever sends presence is let in (Spectrum 2's needRegistration). */
     readonly isRequired: boolean
     readonly needsPassword: boolean
+    /**
+     * Regular expression source (with flag `u`) that the whole of a username must match to be registered, so that one
+     * which no server would take is refused at once; absent: every name without control characters.
+     */
+    readonly usernamePattern?: string
   }
   readonly hasRooms: boolean
   readonly hasReceipts: boolean

@@ -11,6 +11,6 @@ export async function registrationManifest(bus: Bus, instance: string): Promise<
   if (!entry) throw new NetworkError('unavailable', 'The gateway has not loaded its network yet; please try again.')
   const manifest: Partial<NetworkManifest> = JSON.parse(entry.value.manifestJson)
   // A network that says nothing is taken for the strictest.
-  const { isRequired = true, needsPassword = true } = manifest.registration ?? {}
-  return { isRequired, needsPassword }
+  const { isRequired = true, needsPassword = true, usernamePattern } = manifest.registration ?? {}
+  return { isRequired, needsPassword, ...(usernamePattern === undefined ? {} : { usernamePattern }) }
 }

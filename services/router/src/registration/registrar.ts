@@ -2,7 +2,7 @@ import type { Config } from '@spectrum/config'
 import type { LoginRequest, RegisterRequest, Registration, UnregisterReply } from '@spectrum/messages'
 import { type Logger, NetworkError, type NetworkManifest } from '@spectrum/network'
 import { type KeyPair, type Store, UsernameTakenError } from '@spectrum/store'
-import { assertMayRegister, assertUsername, toUsername } from './rules.ts'
+import { assertFits, assertMayRegister, assertUsername, toUsername } from './rules.ts'
 import { emptySecret, receivePassword } from './secrets.ts'
 
 export interface RegistrarOptions {
@@ -43,7 +43,8 @@ export class Registrar {
     const { user } = request
     assertMayRegister(user, config)
     const username = toUsername(request.username, user, config)
-    const { needsPassword } = await manifest()
+    const { needsPassword, usernamePattern } = await manifest()
+    assertFits(username, usernamePattern)
     const secret = this.#secretOf(request, needsPassword)
     const { language } = config.registration
     try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { loadConfig } from '@spectrum/config'
 import fc from 'fast-check'
-import { assertMayRegister, assertPassword, toUsername } from './rules.ts'
+import { assertFits, assertMayRegister, assertPassword, toUsername } from './rules.ts'
 
 const romeo = 'romeo@montague.example'
 
@@ -76,4 +76,13 @@ test('passwords are not empty and hold no control characters', () => {
   assertPassword('correct horse battery staple 🔋')
   for (const password of ['', 'a\nQUIT', 'a\r', 'a\u0000'])
     assert.throws(() => assertPassword(password), refusal('not-acceptable'))
+})
+
+describe('a network with a pattern for its names', () => {
+  test('takes a name only when the whole of it matches', () => {
+    assertFits('ro meo', undefined)
+    assertFits('romeo', '[a-z]+')
+    assert.throws(() => assertFits('ro meo', '[a-z]+'), refusal('not-acceptable'))
+    assert.throws(() => assertFits('romeo\n', '[a-z]+'), refusal('not-acceptable'))
+  })
 })

@@ -42,6 +42,12 @@ export function assertUsername(username: string): void {
   if (controlCharacters.test(username)) throw notAcceptable('This user name contains control characters.')
 }
 
+/** Whether the network can have such a name, by the pattern of its manifest. @throws NetworkError `not-acceptable` */
+export function assertFits(username: string, pattern: string | undefined): void {
+  if (pattern === undefined || new RegExp(`^(?:${pattern})$`, 'u').test(username)) return
+  throw notAcceptable('This network has no such user names.')
+}
+
 /** @throws NetworkError `not-acceptable` */
 export function assertPassword(password: string): void {
   if (password === '') throw notAcceptable('Please enter a password.')
