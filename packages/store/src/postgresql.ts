@@ -29,6 +29,6 @@ export async function openPostgresql(address: PostgresqlAddress, log: Logger, po
     onPoolError: error => log.warn({ err: error }, 'an idle database connection was lost'),
     onConnectionError: error => log.warn({ err: error }, 'a database connection failed'),
   })
-  const client = new PrismaClient({ adapter })
+  const client = new PrismaClient({ adapter, errorFormat: 'minimal' })
   return { client, [Symbol.asyncDispose]: () => client.$disconnect() }
 }

@@ -27,7 +27,9 @@ export async function openSqlite(file: string | undefined, log: Logger): Promise
   await client.execute(file === undefined ? 'SELECT 1' : 'PRAGMA journal_mode = WAL')
   await migrateSqlite(client, log)
   const { PrismaClient } = await import('./gen/sqlite/client.ts')
-  const prisma = parts.adopt(new PrismaClient({ adapter: new PrismaLibSql({ url }) }), open => open.$disconnect())
+  const prisma = parts.adopt(new PrismaClient({ adapter: new PrismaLibSql({ url }), errorFormat: 'minimal' }), open =>
+    open.$disconnect(),
+  )
   const opened = parts.move()
   return {
     // The same models, and only what both databases can do is used.

@@ -7,8 +7,8 @@ import { NetworkError } from '@spectrum/network'
 import type { RunningService, ServiceContext } from '@spectrum/service-kit'
 import { type KeyPair, openStore, type Store } from '@spectrum/store'
 import { adminMethods } from './admin/admin-methods.ts'
-import { AdminServer } from './admin/admin-server.ts'
-import { guarded, type RequestWatch } from './api/guard.ts'
+import { AdminServer, assertLoopback } from './admin/admin-server.ts'
+import { guarded, OpenRequests, type RequestWatch } from './api/guard.ts'
 import { leaderApi, usersApi } from './api/users.ts'
 import { workersApi } from './api/workers.ts'
 import { storeOptions } from './config.ts'
@@ -26,6 +26,9 @@ import { Registrar } from './registration/registrar.ts'
 /** Of this release; shown to administrators. */
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
 
+/** How long requests under way are waited for when the router stops. */
+const drainMs = 8_000
+
 /** A router that runs. */
 export interface RunningRouter extends RunningService {
   /** Where the admin API listens. */
@@ -37,6 +40,7 @@ export interface RunningRouter extends RunningService {
 /** Builds a router; fulfils when it answers requests. The first one of an instance soon leads. */
 export async function startRouter(context: ServiceContext): Promise<RunningRouter> {
   const { config, log, registry, stopping } = context
+  assertLoopback(config.grpc.host)
   await using parts = new AsyncDisposableStack()
 
   let database: DatabaseWatch | undefined
@@ -53,9 +57,8 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
   const bus = parts.use(await connectBus(busOptions(context, metrics), stopping))
   const instance = instanceKey(config.service.jid)
   const keys = await store.instanceKeys.findOrCreate(createSealingKeys)
-  await publishKey(bus, instance, keys.publicKey)
   const sessions = new StartSessions(bus, instance)
-  const leader = new LeaderCalls(bus, instance, term)
+  const leader = parts.use(new LeaderCalls(bus, instance, term))
   const registrar = createRegistrar(context, { bus, instance, store, keys, sessions, leader, metrics })
   const watch: RequestWatch = {
     log,
@@ -71,6 +74,7 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
       begin: ownership => beginTerm(ownership, context, { bus, instance, keys, sessions, registrar, metrics, watch }),
     }),
   )
+  if (config.database.type === 'none') await assertSole(leadership, stopping)
   const admin = parts.use(
     await AdminServer.start({
       ...config.grpc,
@@ -93,7 +97,10 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
     ...usersApi({ registrar, leader, sessions, onLogin, onLoginFailed: error => onLogin(codeOf(error)) }),
     ...workersApi({ bus, instance, store, keys, sessions }),
   }
-  parts.use(bus.serve(RouterDefinition, guarded(handlers, watch)))
+  const requests = new OpenRequests()
+  // First nothing more comes in, then what came in is answered.
+  parts.defer(() => requests.idle(drainMs))
+  parts.use(bus.serve(RouterDefinition, guarded(handlers, watch, requests)))
   admin.setServing(true)
 
   const running = parts.move()
@@ -106,6 +113,13 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
     ready: () => readiness(bus, databaseWatch),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
+}
+
+/** Accounts in memory are one router's: another one would know other users and another key. */
+async function assertSole(leadership: Leadership<LeaderTerm>, stopping: AbortSignal): Promise<void> {
+  // Long enough to learn that a router that died is dead.
+  if (await leadership.leadsWithin(20_000, stopping)) return
+  throw new Error('Another router runs, and database.type = none keeps accounts in the memory of one; use PostgreSQL.')
 }
 
 function readiness(bus: Bus, database: DatabaseWatch): true | string {
@@ -164,7 +178,7 @@ async function beginTerm(
   parts: Omit<Parts, 'store' | 'leader'>,
 ): Promise<LeaderTerm> {
   const { bus, instance, keys, sessions, registrar, metrics, watch } = parts
-  // Again with each term: the bus may have lost its tables.
+  // By the leader, and with each term: the bus may have lost its tables.
   await publishKey(bus, instance, keys.publicKey)
   const occupancy = await Occupancy.load({
     bus,

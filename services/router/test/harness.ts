@@ -5,6 +5,7 @@ import {
   connectBus,
   instanceKey,
   manifestKey,
+  openSealed,
   protoValue,
   publicKeyKey,
   sealTo,
@@ -93,9 +94,12 @@ export class Neighbour implements AsyncDisposable {
     this.router = bus.client(RouterDefinition)
   }
 
-  static async connect(nats: NatsServer, service: 'frontend' | 'worker'): Promise<Neighbour> {
+  /** @param nkeySeed its NATS user, where the server wants to know */
+  static async connect(nats: NatsServer, service: 'frontend' | 'worker', nkeySeed?: string): Promise<Neighbour> {
     const log = new ListLog()
-    return new Neighbour(await connectBus({ servers: [nats.url], service, instance, log }))
+    return new Neighbour(
+      await connectBus({ servers: [nats.url], service, instance, log, ...(nkeySeed && { nkeySeed }) }),
+    )
   }
 
   /** As a worker does when it has loaded its network. */

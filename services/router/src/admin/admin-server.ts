@@ -39,7 +39,7 @@ export class AdminServer implements AsyncDisposable {
     this.#health = health
   }
 
-  /** Fulfils when it listens. Rejects for an address that others could reach: nobody is asked who they are yet. */
+  /** Fulfils when it listens. Check the address with {@link assertLoopback} before anything is opened. */
   static async start({ host, port, methods, log }: AdminServerOptions): Promise<AdminServer> {
     assertLoopback(host)
     const health = new HealthImplementation({ '': 'NOT_SERVING', [serviceName]: 'NOT_SERVING' })
@@ -76,7 +76,10 @@ export class AdminServer implements AsyncDisposable {
   }
 }
 
-/** @throws Error with one sentence for an address that is not of this machine alone */
+/**
+ * Nobody is asked who they are yet, so nobody else may reach the API.
+ * @throws Error with one sentence for an address that is not of this machine alone
+ */
 export function assertLoopback(host: string): void {
   if (host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return
   throw new Error(`grpc.host: the admin API has no access tokens yet, so it listens on loopback only, not on ${host}.`)

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { CallContext, Handlers } from '@spectrum/bus'
 import type { RouterDefinition } from '@spectrum/messages'
 import { type FailureCode, type Logger, NetworkError } from '@spectrum/network'
@@ -11,15 +12,42 @@ export interface RequestWatch {
   onFailed(method: string, code: FailureCode): void
 }
 
+/** Requests that are being answered. */
+export class OpenRequests {
+  readonly #open = new Set<Promise<unknown>>()
+
+  add<Reply>(answering: Promise<Reply>): Promise<Reply> {
+    this.#open.add(answering)
+    const forget = () => void this.#open.delete(answering)
+    answering.then(forget, forget)
+    return answering
+  }
+
+  /** Fulfils when all are answered, or the time is over. */
+  async idle(limitMs: number): Promise<void> {
+    const ended = new AbortController()
+    const limit = delay(limitMs, undefined, { signal: ended.signal, ref: false }).catch(() => ended.signal.aborted)
+    await Promise.race([Promise.allSettled(this.#open), limit])
+    ended.abort()
+  }
+}
+
 /**
  * Wraps each handler: measures it, traces it, and turns whatever goes wrong into a failure of the table. The database
  * being away is `unavailable`, and what was asked may be asked again.
  */
-export function guarded(handlers: Handlers<RouterDefinition>, watch: RequestWatch): Handlers<RouterDefinition> {
+export function guarded(
+  handlers: Handlers<RouterDefinition>,
+  watch: RequestWatch,
+  open = new OpenRequests(),
+): Handlers<RouterDefinition> {
   const wrapped = Object.entries(handlers).map(([method, handler]) => {
     // What the handlers take and answer differs; it passes through here untouched.
     const handle = handler as unknown as (request: unknown, context: CallContext) => Promise<unknown>
-    return [method, (request: unknown, context: CallContext) => answer(method, handle, request, context, watch)]
+    return [
+      method,
+      (request: unknown, context: CallContext) => open.add(answer(method, handle, request, context, watch)),
+    ]
   })
   return Object.fromEntries(wrapped) as Handlers<RouterDefinition>
 }

@@ -18,13 +18,23 @@ const pauseMs = 100
  * What only the leading router does, asked of it wherever it is: here, or over the bus. A leader that goes meanwhile is
  * followed for 7 s; then `unavailable`. All three may be asked again without harm.
  */
-export class LeaderCalls {
+export class LeaderCalls implements Disposable {
   readonly #client: Client<RouterDefinition>
   readonly #local: () => LeaderTerm | undefined
+  readonly #asked = new Set<(error: NetworkError) => void>()
+  readonly #deaths: Disposable
 
   constructor(bus: Bus, instance: string, local: () => LeaderTerm | undefined) {
     this.#client = bus.client(RouterDefinition, { target: leaderResource(instance) })
     this.#local = local
+    // Whoever died may be the one that was asked: all ask again, rather than wait for an answer that may not come.
+    this.#deaths = bus.owners.onDeath(() => {
+      for (const giveUp of this.#asked) giveUp(new NetworkError('unavailable', 'A router died.', { certain: false }))
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#deaths[Symbol.dispose]()
   }
 
   login(request: LoginRequest, traceparent?: string): Promise<Placement> {
@@ -57,7 +67,7 @@ export class LeaderCalls {
       const leader = this.#local()
       try {
         if (leader) return await here(leader)
-        return await there(Math.min(attemptMs, Math.max(pauseMs, deadline - performance.now())))
+        return await this.#unlessDead(there(Math.min(attemptMs, Math.max(pauseMs, deadline - performance.now()))))
       } catch (error) {
         // Our own trouble, such as the database's, is not mended by asking ourselves again.
         const mayPass = error instanceof NetworkError && error.code === 'unavailable' && !leader?.mayAct
@@ -65,5 +75,12 @@ export class LeaderCalls {
       }
       await delay(pauseMs)
     }
+  }
+
+  #unlessDead<Reply>(answer: Promise<Reply>): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      this.#asked.add(reject)
+      answer.then(resolve, reject).finally(() => this.#asked.delete(reject))
+    })
   }
 }

@@ -29,6 +29,13 @@ export class Leadership<Term extends AsyncDisposable> implements AsyncDisposable
     return this.#term
   }
 
+  /** Whether this router leads now or comes to lead in time. */
+  async leadsWithin(limitMs: number, signal: AbortSignal): Promise<boolean> {
+    const deadline = performance.now() + limitMs
+    while (!this.#term && performance.now() < deadline) await delay(50, undefined, { signal })
+    return this.#term !== undefined
+  }
+
   /** Lets go of the leadership, so that another router takes it at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()

@@ -15,6 +15,8 @@ import { type Logger, NetworkError } from '@spectrum/network'
 /** One backend, as the leader counts. */
 interface Count {
   readonly backend: number
+  /** Gets no new users. */
+  readonly isRetired: boolean
   users: number
   /** Changes under way: while there are any, the record says that it is not settled. */
   changing: number
@@ -152,17 +154,24 @@ export class Occupancy implements AsyncDisposable {
     for await (const { key, value, revision } of this.#backends.list(prefix)) {
       if (value.capacity !== usersPerBackend)
         await this.#backends.update(key, { ...value, capacity: usersPerBackend }, revision)
-      this.#add(value.number, records.get(value.number))
+      this.#add(value, records.get(value.number))
     }
     this.#counts.sort((one, other) => one.backend - other.backend)
     if (this.#counts.length === 0) await this.#addBackend()
     if (this.#counts.some(count => !count.written.isSettled)) this.doubt()
   }
 
-  #add(backend: number, record?: { value: OccupancyRecord; revision: number }): void {
+  #add({ number: backend, isRetired }: Backend, record?: { value: OccupancyRecord; revision: number }): void {
     // A backend without a record has never had a user, or the table was lost: then placements are counted anew.
     const written = record?.value ?? { users: 0, isSettled: false }
-    this.#counts.push({ backend, users: written.users, changing: 0, written, revision: record?.revision ?? 0 })
+    this.#counts.push({
+      backend,
+      isRetired,
+      users: written.users,
+      changing: 0,
+      written,
+      revision: record?.revision ?? 0,
+    })
   }
 
   #find(backend: number): Count | undefined {
@@ -174,7 +183,7 @@ export class Occupancy implements AsyncDisposable {
     for (;;) {
       for (; this.#firstFree < this.#counts.length; this.#firstFree++) {
         const count = this.#counts[this.#firstFree]
-        if (!count || count.users >= this.#options.usersPerBackend) continue
+        if (!count || count.isRetired || count.users >= this.#options.usersPerBackend) continue
         // Nothing is awaited between seeing the place and taking it: many look at the same time.
         count.users++
         this.#begun(user, count)
@@ -201,6 +210,7 @@ export class Occupancy implements AsyncDisposable {
     const entry = await this.#records.get(backendKey(instance, backend))
     this.#counts.push({
       backend,
+      isRetired: false,
       users: entry?.value.users ?? 0,
       changing: 0,
       written: entry?.value ?? { users: 0, isSettled: true },
