@@ -227,12 +227,12 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  /** Ends every process in an orderly way, frontends first: what is under way may finish. */
+  /** Ends every process in an orderly way, frontends first: what they have read is still taken by the others. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     await Promise.all(this.#watches)
-    for (const service of [...serviceNames].reverse())
-      await Promise.all(this.of(service).map(process => process.child.stop()))
+    await Promise.all(this.frontends.map(({ child }) => child.stop()))
+    await Promise.all(this.processes.map(({ child }) => child.stop()))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
