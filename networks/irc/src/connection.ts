@@ -175,7 +175,9 @@ export class Connection {
   #broken(cause?: Error): NetworkError {
     if (this.#failure) return this.#failure
     const words = this.#lastWords || cause?.message
-    return closingError(words ? `${this.target.host}: ${words}` : `${this.target.host} closed the connection.`, cause)
+    const hadPassword = this.#state === 'registering' && this.#parts.config.sendPass && this.#password !== undefined
+    const { host } = this.target
+    return closingError(words ? `${host}: ${words}` : `${host} closed the connection.`, hadPassword, cause)
   }
 
   #finish(error?: NetworkError): void {

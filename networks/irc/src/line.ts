@@ -95,7 +95,8 @@ const breaksMiddle = /[\0\r\n ]|^:|^$/
 
 /**
  * Writes a line without its end. Whatever is given, the result is one line with exactly these parameters: a parameter that
- * would end the line, or start another parameter, is refused with NetworkError `bad-address`.
+ * would end the line, or start another parameter, is refused with NetworkError `bad-address`, and a
+ * line that is too long with `too-large`.
  */
 export function serialiseLine(
   command: string,
@@ -108,11 +109,18 @@ export function serialiseLine(
   if (from.tags !== undefined && from.tags !== '') line = `@${middle(from.tags)} ${line}`
   const last = params.length - 1
   for (let i = 0; i < last; i++) line += ` ${middle(params[i] ?? '')}`
-  if (last < 0) return line
-  const trailing = params[last] ?? ''
-  if (!breaksMiddle.test(trailing)) return `${line} ${trailing}`
-  if (breaksLine.test(trailing)) throw new NetworkError('bad-address', 'Line breaks and NUL cannot be part of this.')
-  return `${line} :${trailing}`
+  if (last >= 0) line += ` ${trailing(params[last] ?? '')}`
+  if (Buffer.byteLength(line) > MAX_LINE_BYTES) throw new NetworkError('too-large', 'That is too long for IRC.')
+  return line
+}
+
+/** RFC 1459 section 2.3: 512 with the line's end. Servers cut longer ones, or close the connection. */
+const MAX_LINE_BYTES = 510
+
+function trailing(param: string): string {
+  if (!breaksMiddle.test(param)) return param
+  if (breaksLine.test(param)) throw new NetworkError('bad-address', 'Line breaks and NUL cannot be part of this.')
+  return `:${param}`
 }
 
 function middle(param: string): string {

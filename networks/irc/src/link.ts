@@ -9,6 +9,7 @@ import {
   type UserId,
 } from '@spectrum/network'
 import type { ChannelTables } from './channel-table.ts'
+import { closingWords } from './closing.ts'
 import { Connection, type ConnectionParts } from './connection.ts'
 import { CtcpLimit } from './ctcp.ts'
 import { finishJoin, onLine } from './events.ts'
@@ -31,6 +32,7 @@ export interface LinkParts extends ConnectionParts {
 const JOIN_MS = 60_000
 /** Of how many people it is remembered that the user spoke to them through a room. */
 const MAX_PRIVATE_CHATS = 200
+const MAX_KEY_BYTES = 100
 /** Bytes of channel names in one JOIN. */
 const MAX_JOIN_BYTES = 400
 
@@ -368,16 +370,12 @@ export class Link {
 
 function awayText({ show, status }: Presence): string | undefined {
   if (show !== 'away' && show !== 'xa' && show !== 'dnd') return undefined
-  const text = status
-    ?.replace(/[\0\r\n]+/g, ' ')
-    .trim()
-    .slice(0, 200)
-    .toWellFormed()
+  const text = closingWords(status ?? '').trim()
   return text || (show === 'dnd' ? 'Do not disturb' : 'Away')
 }
 
 function requireKey(key: string | undefined): void {
-  if (key !== undefined && /[\0-\x20\x7f,]|^:/.test(key)) {
-    throw new NetworkError('not-authorized', 'Keys of IRC channels contain no spaces, commas or control characters.')
+  if (key !== undefined && (/[\0-\x20\x7f,]|^:/.test(key) || Buffer.byteLength(key) > MAX_KEY_BYTES)) {
+    throw new NetworkError('not-authorized', 'That cannot be the key of an IRC channel.')
   }
 }

@@ -8,16 +8,19 @@ import {
   type Rooms,
   type UserId,
 } from '@spectrum/network'
-import { closingWords } from './closing.ts'
+import { closingWords, cutBytes } from './closing.ts'
 import { plainText } from './formatting.ts'
 import { isNick } from './ids.ts'
 import { type Line, nickOf, serialiseLine } from './line.ts'
 import type { Link } from './link.ts'
-import type { Member } from './member.ts'
+import { Member } from './member.ts'
 import { commandFailures } from './numerics.ts'
 import type { Judge } from './requests.ts'
 import type { Room } from './room.ts'
 import type { IrcSession } from './session.ts'
+
+/** Servers have a TOPICLEN of about that, and cut too. */
+const MAX_TOPIC_BYTES = 390
 
 /** The rooms of one session, on whichever server each is. */
 export class IrcRooms implements Rooms {
@@ -51,10 +54,7 @@ export class IrcRooms implements Rooms {
   /** TOPIC. Rejects when the server refuses. */
   async setSubject(id: RoomId, subject: string): Promise<void> {
     const { link, room } = this.#joined(id)
-    const topic = subject
-      .replace(/[\r\n]+/g, ' ')
-      .replace(/\0/g, '')
-      .toWellFormed()
+    const topic = cutBytes(subject.replace(/[\r\n]+/g, ' ').replace(/\0/g, ''), MAX_TOPIC_BYTES)
     if (topic === (room.topic?.text ?? '')) return
     await ask(link, ['TOPIC', room.name, topic], line => isAbout(link, line, 'TOPIC', room) && isOwn(link, line))
   }
@@ -151,9 +151,9 @@ export class IrcRooms implements Rooms {
   }
 
   #member(link: Link, room: Room, nick: string): Member {
-    const member = room.view.get(link.fold(nick))
-    if (member === undefined) throw new NetworkError('not-found', 'Nobody of that name is in the channel.')
-    return member
+    requireNick(nick)
+    // Who is not in sight may have come just now: the server knows.
+    return room.view.get(link.fold(nick)) ?? new Member(link.fold(nick), nick, link.userOf(nick))
   }
 }
 

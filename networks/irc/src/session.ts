@@ -12,7 +12,7 @@ import {
   type SessionFeatures,
 } from '@spectrum/network'
 import { chatFeatures, createFeatures } from './features.ts'
-import type { Names } from './ids.ts'
+import { isNick, type Names } from './ids.ts'
 import { Link } from './link.ts'
 import { privmsgLines } from './privmsg.ts'
 import { ServerLinks } from './server-links.ts'
@@ -107,7 +107,11 @@ export class IrcSession implements Session {
   }
 
   #targetOf(link: Link, chat: Chat): string {
-    if (chat.kind === 'contact') return this.names.split(chat.user).name
+    if (chat.kind === 'contact') {
+      const { name } = this.names.split(chat.user)
+      if (!isNick(name)) throw new NetworkError('bad-address', 'That cannot be a nick on IRC.')
+      return name
+    }
     const room = link.roomNamed(this.names.split(chat.room).name)
     if (room?.state !== 'joined') throw new NetworkError('not-joined', 'You are not in this channel.')
     if (chat.kind === 'room') return room.name
