@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { cpu, memory, stopChild } from './proc.mjs'
+import { findPeer } from './programs.mjs'
 import { attr, esc } from './xml.mjs'
 
 const fill = (t, v) => t.replace(/\{(\w+)\}/g, (m, k) => (k in v ? String(v[k]) : m))
@@ -28,10 +29,11 @@ export class Gateway {
       return
     }
     const cmd = a.command.map(x => fill(x, vars))
-    const env = { ...process.env }
+    const program = await findPeer(cmd[0])
+    const env = { ...process.env, ...program.env }
     for (const [k, v] of Object.entries(a.env ?? {})) env[k] = fill(v, vars)
     const out = fs.openSync(path.join(vars.dir, 'gateway.out'), 'w')
-    this.child = spawn(cmd[0], cmd.slice(1), {
+    this.child = spawn(program.command, cmd.slice(1), {
       cwd: a.cwd ? fill(a.cwd, vars) : vars.dir,
       env,
       stdio: ['ignore', out, out],

@@ -4,15 +4,21 @@ import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { stopChild, waitPort } from './proc.mjs'
-export function startIrcd({ kind = 'inspircd', ...o }) {
+import { findIrcd } from './programs.mjs'
+
+export async function startIrcd({ kind = 'inspircd', ...o }) {
   fs.mkdirSync(o.dir, { recursive: true })
   const f = { inspircd, ngircd }[kind]
   if (!f) throw new Error(`no such IRC server: ${kind}`)
-  return f(o)
+  return f({ ...o, program: await findIrcd(kind) })
 }
-async function run(cmd, args, { dir, host, port }) {
+async function run(args, { dir, host, port, program }) {
   const out = fs.openSync(path.join(dir, 'ircd.out'), 'w')
-  const child = spawn(cmd, args, { stdio: ['ignore', out, out], cwd: dir })
+  const child = spawn(program.command, args, {
+    stdio: ['ignore', out, out],
+    cwd: dir,
+    env: { ...process.env, ...program.env },
+  })
   await waitPort(port, host).catch(async e => {
     await stopChild(child)
     throw e
@@ -20,7 +26,7 @@ async function run(cmd, args, { dir, host, port }) {
   return { pid: child.pid, stop: () => stopChild(child) }
 }
 // Fast for messages, but lets clients in once a second only (join times have a floor of 1 s).
-function inspircd({ dir, host, port, alias }) {
+function inspircd({ dir, host, port, alias, program }) {
   const conf = path.join(dir, 'inspircd.conf')
   const binds = [[host, port], ...(alias ? [[alias, 6667]] : [])]
   fs.writeFileSync(path.join(dir, 'motd.txt'), 'bench\n')
@@ -46,13 +52,13 @@ ${binds.map(([a, p]) => `<bind address="${a}" port="${p}" type="clients">`).join
 <limits maxnick="31" maxchan="64" maxident="12">
 <log method="file" type="* -USERINPUT -USEROUTPUT" level="default" target="${dir}/ircd.log">
 <pid file="${dir}/inspircd.pid">
-<path configdir="${dir}" datadir="${dir}" logdir="${dir}" runtimedir="${dir}">
+<path configdir="${dir}"${program.moduleDir === undefined ? '' : ` moduledir="${program.moduleDir}"`} datadir="${dir}" logdir="${dir}" runtimedir="${dir}">
 `,
   )
-  return run('inspircd', ['--nofork', '--runasroot', '--nopid', `--config=${conf}`], { dir, host, port })
+  return run(['--nofork', '--runasroot', '--nopid', `--config=${conf}`], { dir, host, port, program })
 }
 // Lets clients in at once: the one for join storms.
-function ngircd({ dir, host, port }) {
+function ngircd({ dir, host, port, program }) {
   const conf = path.join(dir, 'ngircd.conf')
   fs.writeFileSync(
     conf,
@@ -79,5 +85,5 @@ PAM = no
 SyslogFacility = none
 `,
   )
-  return run('ngircd', ['--nodaemon', '--config', conf], { dir, host, port })
+  return run(['--nodaemon', '--config', conf], { dir, host, port, program })
 }
