@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { scenario, waitUntil, xml } from '@spectrum/stack'
+import { goneFromIrc, isOnIrc, whois } from './irc-questions.ts'
+import { errorOf, rosterPush } from './muc.ts'
+
+scenario('presence logs in, and the last resource logs out', { isRegistered: false }, async scene => {
+  const { romeo, irc, jid } = scene
+  await romeo.registers()
+  await romeo.logsIn()
+  assert.ok(await isOnIrc(irc, romeo.nick))
+
+  await romeo.sends(xml`<presence to="${jid}" type="unavailable"/>`)
+  await romeo.receives(xml`<presence from="${jid}" type="unavailable"/>`)
+  await goneFromIrc(irc, romeo.nick)
+})
+
+scenario('with several resources only the last one to leave logs out', async scene => {
+  const { romeo, irc, jid, channel, at } = scene
+  const balcony = channel('balcony')
+  await irc.join(balcony)
+  await romeo.joins(at(balcony))
+  const phone = await romeo.connect('phone')
+  await romeo.logsIn(phone)
+
+  await romeo.sends(xml`<presence to="${jid}" type="unavailable"/>`)
+  // The phone is in no room: the room goes with the resource that was in it, the connection stays.
+  await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PART`))
+  irc.say(romeo.nick, 'still there?')
+  await phone.receives(xml`<message from="${at(irc.nick)}"><body>still there?</body></message>`)
+
+  await irc.join(`${balcony}2`)
+  await romeo.joins(at(`${balcony}2`), { client: phone })
+  phone.sends(xml`<presence to="${jid}" type="unavailable"/>`)
+  await goneFromIrc(irc, romeo.nick)
+})
+
+scenario('a client whose connection is lost logs out like one that says so', async scene => {
+  const { romeo, irc, channel, at } = scene
+  const balcony = channel('balcony')
+  await irc.join(balcony)
+  await romeo.joins(at(balcony))
+  await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* JOIN`))
+  romeo.client.cut()
+  await goneFromIrc(irc, romeo.nick)
+})
+
+scenario('after logging out one can log in again', async ({ romeo, irc, jid, channel, at }) => {
+  const balcony = channel('balcony')
+  await irc.join(balcony)
+  for (let round = 0; round < 3; round++) {
+    await romeo.joins(at(balcony))
+    await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* JOIN`))
+    await romeo.sends(xml`<presence to="${jid}" type="unavailable"/>`)
+    await goneFromIrc(irc, romeo.nick)
+    await romeo.receives(xml`<presence from="${jid}" type="unavailable"/>`)
+    await romeo.logsIn()
+  }
+})
+
+scenario('whoever is not registered is told so', { isRegistered: false }, async ({ romeo, jid, channel, at }) => {
+  await romeo.sends(xml`<presence to="${jid}"/>`)
+  const answer = await romeo.receives(xml`<presence from="${jid}" type="error"/>`)
+  assert.equal(errorOf(answer), 'auth/registration-required')
+
+  const room = `${at(channel('balcony'))}/${romeo.nick}`
+  await romeo.sends(xml`<presence to="${room}" id="j1"><x xmlns="http://jabber.org/protocol/muc"/></presence>`)
+  const refused = await romeo.receives(xml`<presence from="${room}" id="j1" type="error"/>`)
+  assert.equal(errorOf(refused), 'auth/registration-required')
+
+  await romeo.sends(xml`<message to="${at('mercutio')}" id="m1" type="chat"><body>hello</body></message>`)
+  const bounced = await romeo.receives(xml`<message from="${at('mercutio')}" id="m1" type="error"/>`)
+  assert.equal(errorOf(bounced), 'wait/recipient-unavailable')
+})
+
+scenario('a room join alone logs in', { isRegistered: false }, async ({ romeo, irc, channel, at }) => {
+  await romeo.registers()
+  const balcony = channel('balcony')
+  await irc.join(balcony)
+  await romeo.joins(at(balcony))
+  await romeo.says(at(balcony), 'hello')
+  await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :hello$`))
+})
+
+scenario('the gateway answers subscription and probes of its own presence', async ({ romeo, jid }) => {
+  await romeo.client.request('get', undefined, '<query xmlns="jabber:iq:roster"/>')
+  await romeo.sends(xml`<presence to="${jid}" type="subscribe"/>`)
+  await romeo.receives(rosterPush(jid, 'to'))
+  romeo.client.forget()
+  await romeo.sends(xml`<presence to="${jid}" type="probe"/>`)
+  await romeo.receives(stanza => stanza.is('presence') && stanza.attrs.from === jid && stanza.attrs.type === undefined)
+})
+
+scenario('going away is shown on IRC, and coming back', async ({ romeo, irc, jid }) => {
+  await romeo.sends(xml`<presence to="${jid}"><show>away</show><status>in Mantua</status></presence>`)
+  const away = async () => (await whois(irc, romeo.nick)).find(line => / 301 /.test(line))
+  await waitUntil(async () => (await away())?.endsWith(':in Mantua'))
+  await romeo.sends(xml`<presence to="${jid}"/>`)
+  await waitUntil(async () => (await away()) === undefined)
+})

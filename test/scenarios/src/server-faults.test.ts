@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { scenario, waitUntil } from '@spectrum/stack'
+import { comingsAndGoings, isOnIrc } from './irc-questions.ts'
+import { heard, heardOnIrc, heardOnXmpp, numbered } from './lines.ts'
+import { messageOf } from './muc.ts'
+
+scenario(
+  'a wrong component secret: one clear line, not ready, and no hurry',
+  { prosodySecret: 'another', isImpatient: true, isRegistered: false, isAlone: true },
+  async ({ gateway, stack }) => {
+    const refusals = () =>
+      gateway.frontends.flatMap(({ log }) => log).filter(({ msg }) => /refuses the component secret/.test(String(msg)))
+    await waitUntil(() => refusals().length > 0, { deadlineMs: 30_000, describe: () => stack.log })
+    assert.equal(refusals()[0]?.level, 'warn')
+    for (const process of [...gateway.routers, ...gateway.workers])
+      await waitUntil(async () => (await process.readiness()) === true, { deadlineMs: 30_000 })
+    const states = await Promise.all(gateway.frontends.map(process => process.readiness()))
+    assert.ok(states.includes('the component is not connected'), states.join())
+    // By the time that Prosody has answered twice more a busy loop would have asked a hundred times.
+    assert.equal(refusals().length, 1)
+    const attempts = stack.prosody.log.split('\n').filter(line => /component.*(rejected|disconnected)/i.test(line))
+    assert.ok(attempts.length <= 2, attempts.join('\n'))
+    for (const process of gateway.frontends) assert.ok(process.child.isRunning)
+  },
+)
+
+scenario('Prosody killed and started: everybody is still in their rooms on IRC', async scene => {
+  const { romeo, irc, stack, gateway, channel, at } = scene
+  const balcony = channel('balcony')
+  const room = at(balcony)
+  await irc.join(balcony)
+  await romeo.joins(room)
+  await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* JOIN`))
+  const from = irc.lines.length
+
+  await stack.prosody.kill()
+  irc.say(balcony, 'is anybody there?')
+  await stack.prosody.start()
+  const begun = performance.now()
+  await gateway.ready({ deadlineMs: 90_000 })
+  assert.ok(performance.now() - begun < 60_000)
+
+  // The client comes back as a new resource, and finds its room without IRC noticing.
+  const again = await romeo.connect('again')
+  await romeo.logsIn(again)
+  await romeo.joins(room, { client: again })
+  again.sends(`<message to="${room}" type="groupchat" id="m1"><body>here again</body></message>`)
+  await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :here again$`))
+  await again.receives(messageOf(`${room}/${romeo.nick}`, { id: 'm1' }))
+  irc.say(balcony, 'welcome')
+  await again.receives(messageOf(`${room}/${irc.nick}`, { body: 'welcome' }))
+  assert.deepEqual(comingsAndGoings(irc, romeo.nick, from), [])
+})
+
+scenario('the IRC server killed and started: everybody is back in their rooms', { timeoutMs: 180_000 }, async scene => {
+  const { romeo, juliet, irc, stack, connectIrc, channel, at } = scene
+  const balcony = channel('balcony')
+  const room = at(balcony)
+  await irc.join(balcony)
+  for (const person of [romeo, juliet]) await person.joins(room)
+
+  await stack.ircServer.kill()
+  await stack.ircServer.start()
+  const nurse = await connectIrc('nurse')
+  await nurse.join(balcony)
+  for (const person of [romeo, juliet])
+    await waitUntil(
+      async () => {
+        const from = nurse.lines.length
+        nurse.send(`NAMES ${balcony}`)
+        await waitUntil(() => nurse.lines.slice(from).some(line => / 366 /.test(line)))
+        return nurse.lines.slice(from).some(line => / 353 /.test(line) && line.includes(person.nick))
+      },
+      { deadlineMs: 90_000, describe: () => `${person.nick} is not back:\n${nurse.lines.join('\n')}` },
+    )
+  await romeo.says(room, 'I am here')
+  await nurse.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :I am here$`), { deadlineMs: 30_000 })
+  nurse.say(balcony, 'so am I')
+  for (const person of [romeo, juliet])
+    await person.receives(messageOf(`${room}/${nurse.nick}`, { body: 'so am I' }), { deadlineMs: 30_000 })
+})
+
+scenario('NATS restarted while people talk: nothing lost, order kept', { timeoutMs: 180_000 }, async scene => {
+  const { romeo, irc, stack, channel, at } = scene
+  const balcony = channel('balcony')
+  const room = at(balcony)
+  await irc.join(balcony)
+  await romeo.joins(room)
+  const count = 300
+  const [out, back] = [numbered('out', count), numbered('back', count)]
+
+  // In threes: before, while it is away, and after.
+  const say = async (from: number, to: number) => {
+    for (let index = from; index < to; index++) {
+      await romeo.says(room, out[index] ?? '')
+      irc.say(balcony, back[index] ?? '')
+    }
+  }
+  await say(0, 100)
+  await stack.nats.kill()
+  await say(100, 200)
+  await stack.nats.start()
+  await say(200, count)
+
+  const onIrc = await heard(() => heardOnIrc(irc, 'out-'), out[count - 1] ?? '')
+  const onXmpp = await heard(() => heardOnXmpp(romeo.client, room, 'back-'), back[count - 1] ?? '')
+  assert.deepEqual(onIrc, out)
+  assert.deepEqual(onXmpp, back)
+  assert.deepEqual(heardOnXmpp(romeo.client, room, 'out-'), out, 'reflections')
+  assert.ok(await isOnIrc(irc, romeo.nick))
+})
