@@ -37,9 +37,12 @@ export async function withLock<T>(file: string, work: () => Promise<T>): Promise
   }
 }
 
+/** Makes file names unique within this process. */
+let attempts = 0
+
 async function takeLock(file: string): Promise<boolean> {
   // A hard link appears together with its content: nobody ever reads a lock without an owner in it.
-  const mine = `${file}.${process.pid}`
+  const mine = `${file}.${process.pid}.${++attempts}`
   await writeFile(mine, String(process.pid))
   try {
     await link(mine, file)
@@ -56,7 +59,7 @@ async function takeLock(file: string): Promise<boolean> {
 
 /** Removes the lock of a dead owner, and only that: somebody else may have replaced it a moment ago. */
 async function removeStale(file: string, owner: string): Promise<void> {
-  const aside = `${file}.stale.${process.pid}`
+  const aside = `${file}.stale.${process.pid}.${++attempts}`
   try {
     await rename(file, aside)
   } catch (error) {

@@ -20,7 +20,7 @@ export { NatsCluster, type NatsOptions, NatsServer, startNats, startNatsCluster 
 export { findNgircd, startNgircd } from './ngircd.ts'
 export { freePort, isFree, isListening } from './ports.ts'
 export { PostgresServer, startPostgres } from './postgres.ts'
-export { expand, findProgram, type Program, type ProgramSpec } from './programs.ts'
+export { expand, findProgram, MissingProgramError, type Program, type ProgramSpec } from './programs.ts'
 export { type ProsodyOptions, ProsodyServer, startProsody } from './prosody.ts'
 export { Person, type ScenarioOptions, type Scene, scenario } from './scenario.ts'
 export { Server } from './server.ts'

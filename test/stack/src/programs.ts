@@ -8,6 +8,11 @@ import { baseEnvironment, searchPath } from './environment.ts'
 
 const run = promisify(execFile)
 
+/** A server is neither on this machine nor to be had; the message is one sentence on what to install. */
+export class MissingProgramError extends Error {
+  override name = 'MissingProgramError'
+}
+
 /** A program that was found, and how to run it. */
 export interface Program {
   command: string
@@ -84,7 +89,9 @@ export async function fetchProgram(spec: ProgramSpec): Promise<Program> {
     }
     if (attempt === 1) await forgetPackages(spec.name)
   }
-  throw new Error(`Please install ${spec.what}: it is not on this machine and could not be fetched (${reason}).`)
+  throw new MissingProgramError(
+    `Please install ${spec.what}: it is not on this machine and could not be fetched (${reason}).`,
+  )
 }
 
 async function tryProgram(spec: ProgramSpec, command: string, root: string): Promise<Program | undefined> {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { unpackedPackages } from './debian.ts'
 import { isRoot, onPath } from './environment.ts'
 import { freePort, isListening } from './ports.ts'
-import { expand, interpreterOf } from './programs.ts'
+import { expand, interpreterOf, MissingProgramError } from './programs.ts'
 import { Server, startChild } from './server.ts'
 import { TemporaryFolder } from './temporary.ts'
 
@@ -124,7 +124,7 @@ export async function fetchProsody(): Promise<ProsodyProgram> {
   } catch (error) {
     reason = (error as Error).message
   }
-  throw new Error(
+  throw new MissingProgramError(
     `Please install Prosody 0.12 or newer (Debian package prosody): it is not on this machine and could not be fetched (${reason}).`,
   )
 }

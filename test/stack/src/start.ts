@@ -2,6 +2,7 @@
 import { ServerError } from './child.ts'
 import { spectrumVariables } from './environment.ts'
 import { runPlayground } from './playground.ts'
+import { MissingProgramError } from './programs.ts'
 import { runInstance } from './run-instance.ts'
 import { StartError, say } from './terminal.ts'
 
@@ -11,7 +12,7 @@ try {
   if (argv.length === 0 && spectrumVariables().SPECTRUM_CONFIG === undefined) await runPlayground()
   else await runInstance(argv)
 } catch (error) {
-  if (error instanceof StartError || error instanceof ServerError) say(error.message)
+  if ([StartError, ServerError, MissingProgramError].some(kind => error instanceof kind)) say((error as Error).message)
   else say(`The gateway could not be started: ${(error as Error).stack ?? error}`)
   process.exitCode = 1
 }
