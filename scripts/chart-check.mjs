@@ -1,8 +1,10 @@
 // Checks charts/spectrum. Given the path of helm: lints it and renders every file of ci/, and looks at what came out. Without: that
 // the files parse, that blocks are closed, and that templates use only values and templates that exist.
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { loadConfig } from '@spectrum/config'
 import { parse, parseAllDocuments } from 'yaml'
 import { root } from './prepare.mjs'
 
@@ -51,6 +53,7 @@ function checkRendered(setUp) {
     lint === undefined ? undefined : run(['template', 'gateway', chart, '--kube-version', '1.31.0', ...options])
   if (text === undefined) return
   const objects = parseAllDocuments(text).flatMap(document => document.toJS() ?? [])
+  checkConfiguration(setUp, objects.find(({ kind }) => kind === 'ConfigMap').data['gateway.cfg'])
   const workloads = objects.filter(({ kind }) => ['Deployment', 'StatefulSet'].includes(kind))
   const services = workloads.map(({ metadata }) => metadata.labels['app.kubernetes.io/component']).sort()
   if (services.join() !== 'frontend,router,worker')
@@ -71,6 +74,21 @@ function checkRendered(setUp) {
       ([key, value]) => spec.template.metadata.labels[key] === value,
     )
     want(selected, 'selects other pods than its own')
+  }
+}
+
+/** The configuration that came out must be one that the services take. */
+function checkConfiguration(setUp, cfg) {
+  const file = join(mkdtempSync(join(tmpdir(), 'chart-')), 'gateway.cfg')
+  try {
+    writeFileSync(file, cfg)
+    const env = { SPECTRUM_SERVICE_PASSWORD: 'x', SPECTRUM_DATABASE_CONNECTIONSTRING: 'postgres://x@x/x' }
+    const { warnings } = loadConfig({ argv: ['--config', file], env })
+    for (const warning of warnings) problems.push(`${setUp}: ${JSON.stringify(warning)}`)
+  } catch (error) {
+    problems.push(`${setUp}: ${error.message}`)
+  } finally {
+    rmSync(dirname(file), { recursive: true })
   }
 }
 
