@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Client, createClient } from '@libsql/client'
 import { PrismaLibSql } from '@prisma/adapter-libsql'
@@ -19,6 +19,8 @@ export async function openSqlite(file: string | undefined, log: Logger): Promise
   await using parts = new AsyncDisposableStack()
   if (file !== undefined) {
     await mkdir(dirname(resolve(file)), { recursive: true, mode: 0o700 })
+    // Made by us, so that nobody else may read it; SQLite gives its other files the same mode.
+    await (await open(file, 'a', 0o600)).close()
     parts.use(await lockSqlite(file))
   }
   const url = file === undefined ? memory : `file:${resolve(file)}`

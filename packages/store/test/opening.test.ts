@@ -47,7 +47,7 @@ describe('opening on SQLite', () => {
     {
       await using store = await open()
       await store.accounts.save('romeo@example.org', account)
-      assert.equal((await stat(`${file}.key`)).mode & 0o777, 0o600)
+      for (const part of ['', '-wal', '.key']) assert.equal((await stat(`${file}${part}`)).mode & 0o777, 0o600)
       const raw = Buffer.concat([await readFile(file), await readFile(`${file}-wal`)])
       assert.ok(raw.includes('romeo@example.org'))
       assert.ok(!raw.includes(account.secret))

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import {
   backendKey,
@@ -11,7 +13,7 @@ import {
   userOfKey,
 } from '@spectrum/bus'
 import { Backend, type Command, commandCodec, Occupancy, Placement, Placement_State } from '@spectrum/messages'
-import { type NatsServer, startNats, waitUntil } from '@spectrum/stack'
+import { type NatsServer, startNats, TemporaryFolder, waitUntil } from '@spectrum/stack'
 import { failure, instance, type LocalRouter, metric, Neighbour, startLocalRouter, untilLeads } from './harness.ts'
 
 const auto = ['--registration.auto_register=1', '--service.users_per_backend=100']
@@ -161,6 +163,35 @@ describe('placement', () => {
     await frontend.router.login({ user: 'a@example.org', nickHint: 'nick' })
     assert.equal((await frontend.router.getRegistration({ user: 'a@example.org' })).username, 'nick')
   })
+})
+
+test('NATS loses all it kept: the key and the backends are published again, nobody is placed', async () => {
+  await using folder = await TemporaryFolder.create('router')
+  const storeDir = join(folder.path, 'store')
+  await using nats = await startNats({ storeDir })
+  await using router = await startLocalRouter(nats, auto)
+  await using frontend = await Neighbour.connect(nats, 'frontend')
+  await untilLeads(router)
+  const user = 'romeo@montague.example'
+  await frontend.router.login({ user, nickHint: '' })
+  await nats.kill('SIGKILL')
+  await rm(storeDir, { recursive: true })
+  await nats.start()
+  await waitUntil(
+    () =>
+      frontend.bus
+        .table('backends', protoValue(Backend))
+        .get(backendKey(instance, 0))
+        .catch(() => undefined),
+    { deadlineMs: 60_000, describe: () => router.log.lines.join('\n') },
+  )
+  await frontend.seal('the key is there')
+  const placement = await waitUntil(() => frontend.router.login({ user, nickHint: '' }).catch(() => undefined), {
+    deadlineMs: 60_000,
+    describe: () => router.log.lines.join('\n'),
+  })
+  assert.equal(placement.backend, 0)
+  await waitUntil(async () => (await metric(router, 'spectrum_placements')) === 1)
 })
 
 describe('placement while things fail', () => {

@@ -58,10 +58,21 @@ export class Leadership<Term extends AsyncDisposable> implements AsyncDisposable
   }
 
   async #lead(ownership: Ownership): Promise<void> {
-    const { log, begin } = this.#options
+    try {
+      while ((await this.#leadOneTerm(ownership)) === 'reconnected') this.#options.log.info({}, 'a new term begins')
+    } finally {
+      await ownership.release()
+    }
+  }
+
+  /** Fulfils with why the term ended. */
+  async #leadOneTerm(ownership: Ownership): Promise<string> {
+    const { bus, log, begin } = this.#options
     const { signal } = this.#stopping
     const ended = Promise.withResolvers<string>()
     using _lost = ownership.onLost(reason => ended.resolve(reason))
+    // The server that we come back to may have lost its tables: all is read and published again.
+    using _connection = bus.onConnection(isConnected => isConnected && ended.resolve('reconnected'))
     const stop = () => ended.resolve('stopping')
     signal.addEventListener('abort', stop)
     if (signal.aborted) stop()
@@ -71,11 +82,11 @@ export class Leadership<Term extends AsyncDisposable> implements AsyncDisposable
       log.info({ epoch: ownership.epoch }, 'this router leads')
       const reason = await ended.promise
       this.#term = undefined
-      log.info({ epoch: ownership.epoch, reason }, 'this router does not lead any more')
+      log.info({ epoch: ownership.epoch, reason }, 'a term of this router ends')
+      return reason
     } finally {
       this.#term = undefined
       signal.removeEventListener('abort', stop)
-      await ownership.release()
     }
   }
 }
