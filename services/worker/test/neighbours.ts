@@ -206,7 +206,10 @@ export class Neighbours implements AsyncDisposable {
         index = this.told(user).findIndex((each, at) => at >= after && pattern.test(each))
         return index >= 0
       },
-      { deadlineMs: 15_000, describe: () => `${user} did not hear ${pattern}; heard:\n${this.told(user).join('\n')}` },
+      {
+        deadlineMs: 15_000,
+        describe: () => `${user} did not hear ${pattern}; heard:\n${this.told(user).slice(-40).join('\n')}`,
+      },
     )
     return index + 1
   }

@@ -32,6 +32,8 @@ export class Connection {
   isOnline = false
   /** Why the last attempt ended; undefined once the network was online again. */
   lastFailure: NetworkError | undefined
+  /** When the network was last heard before the connection broke; undefined when it was never online here. */
+  lostAtMs: number | undefined
   /** Attempts in a row that failed. */
   failures = 0
   readonly #session: Session
@@ -153,6 +155,7 @@ export class Connection {
   }
 
   #closed({ message }: NetworkError): void {
+    if (this.isOnline) this.lostAtMs = this.#session.context.clock.now()
     this.isOnline = false
     this.network = undefined
     this.#giveUp?.(new NetworkError('unreachable', message, { certain: false }))

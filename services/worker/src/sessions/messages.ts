@@ -19,7 +19,7 @@ import {
 } from '@spectrum/network'
 import { bareJid } from './events.ts'
 import type { Room } from './room.ts'
-import { addressOf } from './rooms.ts'
+import { addressOf, notJoined } from './rooms.ts'
 import type { Session } from './session.ts'
 
 const actionPrefix = '/me '
@@ -44,7 +44,7 @@ export function sendMessage(session: Session, command: Command, value: SendMessa
 
 function sendToRoom(session: Session, command: Command, value: SendMessage, to: Address): void | Promise<void> {
   const room = session.rooms.find(to)
-  if (room?.viewOf(command.resource) === undefined) throw new NetworkError('not-joined', 'You are not in that room.')
+  if (room === undefined || !room.concerns(command.resource)) throw notJoined()
   if (to.resource !== '') throw new NetworkError('bad-request', 'A message to all is sent to the room itself.')
   if (value.body === '') return sendChatState(session, { kind: 'room', room: room.id }, value.chatState)
   const isReady = session.connection.isOnline && room.state === 'joined'
@@ -54,6 +54,7 @@ function sendToRoom(session: Session, command: Command, value: SendMessage, to: 
 
 /** Hands the line over and reflects it to everybody of the user in the room (XEP-0045 section 7.4). */
 function reflected(session: Session, command: Command, value: SendMessage, room: Room): void | Promise<void> {
+  if (room.viewOf(command.resource) === undefined) throw notJoined()
   const sent = session.connection.send(outgoing(command, value, { kind: 'room', room: room.id }))
   if (!(sent instanceof Promise)) return reflect(session, command, value, room, sent)
   return sent.then(result => reflect(session, command, value, room, result))
@@ -85,7 +86,7 @@ function sendToOccupant(
   to: Address,
   room: Room,
 ): void | Promise<void> {
-  if (room.viewOf(command.resource) === undefined) throw new NetworkError('not-joined', 'You are not in that room.')
+  if (!room.concerns(command.resource)) throw notJoined()
   const chat: Chat = { kind: 'occupant', room: room.id, nick: to.resource }
   if (session.connection.isOnline && room.state === 'joined') return sendToChat(session, command, value, chat)
   return session.whenReady(room).then(() => sendToChat(session, command, value, chat))

@@ -14,6 +14,8 @@ export interface PendingJoin {
   readonly node: string
   readonly nick: string
   readonly stanzaId: string
+  /** How many lines of the past the client wants; undefined: as many as usual. */
+  readonly maxHistory?: number | undefined
 }
 
 /**
@@ -57,6 +59,11 @@ export class Room {
   viewOf(resource: string): View | undefined {
     for (const view of this.views) if (view.resources.includes(resource)) return view
     return undefined
+  }
+
+  /** In the room, or waiting to be let in: what it says then waits too. */
+  concerns(resource: string): boolean {
+    return this.viewOf(resource) !== undefined || this.pending.some(join => join.resource === resource)
   }
 
   /** The resource is in the room from now on. */

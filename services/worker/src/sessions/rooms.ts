@@ -7,7 +7,7 @@ import {
   type SetSubject,
   Show,
 } from '@spectrum/messages'
-import { type FailureCode, NetworkError, type Occupant } from '@spectrum/network'
+import { type FailureCode, type JoinRequest, NetworkError, type Occupant } from '@spectrum/network'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
@@ -31,7 +31,7 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
   }
   if (value.password !== undefined) room.password = value.password
   if (room.isEmpty) room.nick = to.resource
-  const join = { resource, node: to.node, nick: to.resource, stanzaId }
+  const join = { resource, node: to.node, nick: to.resource, stanzaId, maxHistory: value.maxHistoryStanzas }
   session.markChanged()
   if (room.state === 'joined') return enter(session, room, join)
   room.pending = [...room.pending.filter(each => each.resource !== resource), join]
@@ -49,14 +49,23 @@ export function requestJoin(session: Session, room: Room): void {
     if (session.rooms.get(room.id) === room && room.state !== 'joined')
       refuseJoins(session, room, NetworkError.from(reason))
   }
+  const history = historyWanted(session, room)
   const ask = (password?: string) =>
-    rooms.join({ room: room.id, nick: room.nick, ...(password === undefined ? {} : { password }) })
+    rooms.join({ room: room.id, nick: room.nick, ...history, ...(password === undefined ? {} : { password }) })
   try {
     const asked = room.password === undefined ? ask() : session.context.openPassword(room.password).then(ask)
     if (asked instanceof Promise) asked.catch(fail)
   } catch (error) {
     fail(error)
   }
+}
+
+/** Whoever is in the room has its past but for the time of the loss; else the client's wish counts (XEP-0045 section 7.2.14). */
+function historyWanted(session: Session, room: Room): Pick<JoinRequest, 'history'> {
+  const { lostAtMs } = session.connection
+  if (room.views.length > 0) return lostAtMs === undefined ? {} : { history: { since: new Date(lostAtMs) } }
+  const maxMessages = room.pending[0]?.maxHistory
+  return maxMessages === undefined ? {} : { history: { maxMessages } }
 }
 
 /** Everything that a resource must see when it comes in, in the order of XEP-0045 section 7.2: others, itself, the subject. */
@@ -110,21 +119,26 @@ export function takeOut(session: Session, room: Room, resource: string, reason: 
 export function abandon(session: Session, room: Room, reason = ''): void {
   session.rooms.delete(room)
   session.markChanged()
+  session.ready()
   if (room.state === 'waiting') return
   session.attempt('leave', () => session.connection.rooms?.leave(room.id, reason === '' ? undefined : reason))
 }
 
 export function setSubject(session: Session, command: Command, value: SetSubject): void | Promise<void> {
   const room = session.rooms.find(addressOf(value.room))
-  if (room?.viewOf(command.resource) === undefined) throw new NetworkError('not-joined', 'You are not in that room.')
   const set = () => {
+    if (room?.viewOf(command.resource) === undefined) throw notJoined()
     const { rooms } = session.connection
     if (rooms?.setSubject === undefined) throw new NetworkError('not-supported', 'Rooms have no subject here.')
     return session.connection.guarded(rooms.setSubject(room.id, value.subject))
   }
+  if (room === undefined || !room.concerns(command.resource)) throw notJoined()
   if (session.connection.isOnline && room.state === 'joined') return set()
   return session.whenReady(room).then(set)
 }
+
+/** XEP-0045 section 7.4: not an occupant. */
+export const notJoined = (): NetworkError => new NetworkError('not-joined', 'You are not in that room.')
 
 function changeNick(session: Session, room: Room, nick: string): void | Promise<void> {
   const change = () => {

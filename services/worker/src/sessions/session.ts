@@ -1,6 +1,6 @@
 import type { Delivery } from '@spectrum/bus'
 import { type Command, type Credentials, Show, StopSession_Reason } from '@spectrum/messages'
-import { type Account, type Logger, NetworkError, type NetworkEvent } from '@spectrum/network'
+import { type Account, failures, type Logger, NetworkError, type NetworkEvent } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
 import { failureOf } from './answers.ts'
 import { Connection } from './connection.ts'
@@ -381,6 +381,10 @@ async function persist(action: () => Promise<void>, session: Session): Promise<v
       return await action()
     } catch (error) {
       if (session.link.isLost) return
+      if (failures[NetworkError.from(error).code].recovery !== 'retry') {
+        session.log.error({ err: error }, 'the end of a session could not be recorded')
+        return
+      }
       session.log.warn({ err: error }, 'the end of a session could not be recorded and is tried again')
     }
     await new Promise(resolve => setTimeout(resolve, waitMs))
