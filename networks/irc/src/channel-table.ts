@@ -285,7 +285,7 @@ export class ChannelTables {
 
   expect(scope: string, channel: string): Ticket {
     const key = `${scope} ${channel}`
-    const entry = this.#entries.get(key) ?? new Entry(() => this.#entries.delete(key))
+    const entry: Entry = this.#entries.get(key) ?? new Entry(() => this.#forget(key, entry))
     this.#entries.set(key, entry)
     entry.waiting += 1
     let isOpen = true
@@ -304,6 +304,10 @@ export class ChannelTables {
         entry.forgetIfIdle()
       },
     }
+  }
+
+  #forget(key: string, entry: Entry): void {
+    if (this.#entries.get(key) === entry) this.#entries.delete(key)
   }
 
   /** Lets tables that have become equal be one again. Cheap when there is nothing to do. */

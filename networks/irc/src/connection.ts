@@ -20,6 +20,8 @@ const SILENCE_MS = 90_000
 const PING_ANSWER_MS = 60_000
 /** After QUIT the server closes; if it does not, we do. */
 const QUIT_MS = 2_000
+/** Many servers allow as much; those that allow less refuse or cut. */
+const MAX_NICK = 30
 const CRLF_BYTES = 2
 /** `~` and ten characters of user, `@`, and the longest host (RFC 2812 section 2.3.1). */
 const UNKNOWN_USERHOST_BYTES = 11 + 1 + 63
@@ -287,13 +289,11 @@ export class Connection {
   /** Another nick while registering; the last resort has digits. */
   #tryNick(nick: string, code: FailureCode, words: string): void {
     this.#nickTries += 1
-    const limit = this.isupport.nickBytes ?? 30
     if (this.#nickTries > 6 || (this.#nickTries > 1 && nick === this.nick)) {
       return this.#fail(new NetworkError(code, words || 'No nick could be had.'))
     }
-    const random = () =>
-      `${this.#wantedNick.slice(0, Math.max(1, Math.min(limit, 9) - 4))}${1000 + Math.floor(Math.random() * 9000)}`
-    this.nick = this.#nickTries > 3 || nick.length > limit ? random() : nick
+    const random = () => `${this.#wantedNick.slice(0, 5)}${1000 + Math.floor(Math.random() * 9000)}`
+    this.nick = this.#nickTries > 3 || nick.length > MAX_NICK ? random() : nick
     this.#say('NICK', this.nick)
   }
 

@@ -76,6 +76,5 @@ describe('ISUPPORT', () => {
     assert.equal(isupport.takesParam('l', false), false)
     assert.equal(isupport.lineBytes, 2048)
     assert.equal(isupport.maxJoinTargets, 3)
-    assert.equal(isupport.nickBytes, undefined)
   })
 })

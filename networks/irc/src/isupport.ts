@@ -13,8 +13,6 @@ export class Isupport {
   channelModes: readonly [string, string, string, string] = ['beIq', 'k', 'l', 'imnpst']
   /** The longest line in bytes, its end included, tags not. */
   lineBytes = 512
-  nickBytes: number | undefined
-  network: string | undefined
   /** How many channels one JOIN may name; 0 = no limit told. */
   maxJoinTargets = 0
 
@@ -36,8 +34,6 @@ export class Isupport {
       const [a = '', b = '', c = '', d = ''] = value.split(',')
       this.channelModes = [a, b, c, d]
     } else if (key === 'LINELEN') this.lineBytes = bounded(value, 512, 16 * 1024) ?? this.lineBytes
-    else if (key === 'NICKLEN' || key === 'MAXNICKLEN') this.nickBytes = bounded(value, 1, 512) ?? this.nickBytes
-    else if (key === 'NETWORK') this.network = value
     else if (key === 'TARGMAX') this.maxJoinTargets = bounded(/(?:^|,)JOIN:(\d+)/.exec(value)?.[1] ?? '', 1, 1000) ?? 0
   }
 

@@ -167,7 +167,13 @@ export class Link {
     const text = config.identify
       .slice(space + 1)
       .replace(/\$(password|name)/g, (_, word) => (word === 'name' ? username : password))
-    this.connection.outbox.urgent(serialiseLine('PRIVMSG', [config.identify.slice(0, space), text]))
+    try {
+      this.connection.outbox.urgent(serialiseLine('PRIVMSG', [config.identify.slice(0, space), text]))
+    } catch (error) {
+      // Online all the same; nobody but the user can mend a password that IRC cannot carry.
+      const { message } = NetworkError.from(error)
+      this.host.emit({ type: 'notice', text: `Your password could not be sent to the nick service: ${message}` })
+    }
   }
 
   // ---- rooms
@@ -187,11 +193,8 @@ export class Link {
     if (known?.state === 'joined') return this.tell(known)
     const room = known ?? new Room(request.room, name)
     if (request.password !== undefined) room.password = request.password
-    if (known) {
-      // Somebody waits for an answer now, which may be that the server cannot be reached.
-      if (known.state === 'waiting') known.isKept = false
-      return
-    }
+    // The answer is on its way; or the connection is being made again, and the room is joined with it.
+    if (known) return
     this.rooms.set(this.fold(name), room)
     this.#askSoon(room)
   }

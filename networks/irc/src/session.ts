@@ -52,15 +52,16 @@ export class IrcSession implements Session {
     const { targets } = this.#shared
     for (let tried = 1; !signal.aborted && this.#link; tried++) {
       let wasOnline = false
+      const target = targets.current
       try {
-        await this.#link.connect(targets.current, 'operator', signal, () => {
+        await this.#link.connect(target, 'operator', signal, () => {
           wasOnline = true
           this.#host.state('online')
         })
         return
       } catch (error) {
         const failure = NetworkError.from(error)
-        if (failure.code !== 'wrong-credentials' && failure.code !== 'not-acceptable') targets.advance()
+        if (failure.code !== 'wrong-credentials' && failure.code !== 'not-acceptable') targets.advance(target)
         if (wasOnline || failure.code !== 'unreachable' || tried >= targets.length) throw failure
         this.#host.log.info({ err: failure }, 'An IRC server could not be reached; the next is tried.')
       }

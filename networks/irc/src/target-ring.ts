@@ -19,8 +19,9 @@ export class TargetRing {
     return target
   }
 
-  /** The current one failed. */
-  advance(): void {
+  /** That one failed. Nothing changes when another session has found it out before. */
+  advance(failed: Target): void {
+    if (failed !== this.current) return
     this.#index = (this.#index + 1) % Math.max(1, this.#targets.length)
   }
 }

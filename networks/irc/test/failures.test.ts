@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { RoomId } from '@spectrum/network'
 import { freePort, IrcClient, startInspircd, startNgircd, waitUntil } from '@spectrum/stack'
+import fc from 'fast-check'
 import { contact, createConnector, GatewayUser, room } from './gateway-user.ts'
 import { RawServer } from './raw-server.ts'
 
@@ -182,6 +183,99 @@ describe('servers that fail', { timeout: 120_000 }, () => {
     await user.stop()
   })
 
+  test('no line that can be made up breaks a session', async () => {
+    await using raw = await RawServer.start()
+    raw.onNick = (_, socket) => void socket.write(':raw.example 001 me :Welcome\r\n:raw.example 376 me :End\r\n')
+    const { connector, counts } = createConnector({ server: [`127.0.0.1:${raw.port}`] })
+    const user = new GatewayUser(connector, 'me')
+    await user.host.online()
+    await user.join('#x')
+    const numerics = [
+      '005',
+      '324',
+      '331',
+      '332',
+      '333',
+      '353',
+      '366',
+      '396',
+      '401',
+      '403',
+      '433',
+      '442',
+      '470',
+      '471',
+      '482',
+    ]
+    const words = [
+      'JOIN',
+      'PART',
+      'KICK',
+      'MODE',
+      'NICK',
+      'QUIT',
+      'TOPIC',
+      'NOTICE',
+      'PRIVMSG',
+      'INVITE',
+      'AWAY',
+      'ACCOUNT',
+      'CAP',
+      'PING',
+      'PONG',
+      'BATCH',
+    ]
+    const source = fc.constantFrom(
+      '',
+      ':me!u@h ',
+      ':boss!u@h ',
+      ':eve!u@h ',
+      ':raw.example ',
+      ':! ',
+      ':@ ',
+      ':#x ',
+      '@time=x;msgid= :eve!u@h ',
+      '@time=2020-01-01T00:00:00Z :eve!u@h ',
+    )
+    const params = [
+      '#x',
+      '#y',
+      'me',
+      'boss',
+      'eve',
+      '*',
+      '=',
+      '+o',
+      '-ov+m',
+      '+kl',
+      'PREFIX=(qo)~@',
+      'CASEMAPPING=x',
+      'LS',
+      'DEL',
+      ':',
+      ':@boss +eve me',
+      ':\x01VERSION\x01',
+      ':\x01ACTION',
+      ':\x03\x0399,1\x02x',
+      '@#x',
+      '0',
+      '',
+    ]
+    const line = fc.tuple(
+      source,
+      fc.constantFrom(...words, ...numerics),
+      fc.array(fc.constantFrom(...params), { maxLength: 5 }),
+    )
+    const lines = fc.sample(line, { numRuns: 20_000, seed: 7 })
+    raw.say(lines.map(([from, command, rest]) => `${from}${command} ${rest.join(' ')}`).join('\r\n'))
+    raw.say(':final!u@h PRIVMSG me :the end')
+    await user.host.next('message', event => event.text === 'the end', { deadlineMs: 60_000 })
+    assert.equal(counts.get('line-failed'), undefined, user.host.logged.join('\n'))
+    assert.equal(user.outcome, undefined)
+    assert.ok(!raw.received.some(each => !/^(CAP|NICK|USER|JOIN|PART|PONG|MODE|NOTICE|PING) ?/.test(each)))
+    await user.stop()
+  })
+
   test('a server that never answers is given up', async () => {
     await using raw = await RawServer.start()
     raw.onNick = () => {}
@@ -255,8 +349,12 @@ describe('servers that the user names', { timeout: 120_000 }, () => {
     await first[Symbol.asyncDispose]()
     const { why } = await user.host.next('room-left', () => true, { from })
     assert.equal(why.kind, 'disconnected')
+    // As the session host does at once; the server is not back yet.
+    user.rooms.join({ room: name as RoomId, nick: 'romeo' })
+    await waitUntil(() => user.host.targets.length >= 2)
     await using _second = await startNgircd({ port })
     await user.host.next('room-ready', event => event.room === name, { from, deadlineMs: 40_000 })
+    assert.deepEqual(user.host.events.slice(from).filter(event => event.type === 'room-left').length, 1)
     assert.deepEqual(
       user.occupants(name).map(each => each.nick),
       ['romeo'],
