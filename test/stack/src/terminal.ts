@@ -5,6 +5,12 @@ export class StartError extends Error {
   override name = 'StartError'
 }
 
+/** Who reads our output may leave (`npm start | head -1`): the gateway goes on without him. */
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+
 /** Progress and logs go to stderr: stdout carries only what was asked for. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`)
@@ -48,5 +54,8 @@ export function stopRequests(): { first: Promise<NodeJS.Signals>; impatience: Pr
       if (performance.now() - since > 2000) impatience.resolve()
       first.resolve(signal)
     })
+  // Only where npm start has launched us: its script is gone without having passed a signal on.
+  process.once('disconnect', () => first.resolve('SIGHUP'))
+  process.channel?.unref()
   return { first: first.promise, impatience: impatience.promise }
 }
