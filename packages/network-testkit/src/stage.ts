@@ -38,8 +38,8 @@ export class Stage {
   }
 
   connectorFor(config: Readonly<Record<string, unknown>>): Connector {
-    const { log, clock } = { log: this.newHost().log, clock: realClock }
-    return this.options.network.create(this.options.network.config.parse(config), { log, clock })
+    const { network } = this.options
+    return network.create(network.config.parse(config), { log: this.newHost().log, clock: realClock })
   }
 
   newHost(): TestHost {
