@@ -1,10 +1,12 @@
 import { Show } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
-import { childElements, conditionOf, type Element, excessOf, parseJid } from '@spectrum/xmpp'
+import { childElements, conditionOf, type Element, excessOf, parseJid, xml } from '@spectrum/xmpp'
+import { Departures } from './departures.ts'
 import type { Gateway } from './gateway.ts'
 import type { OutboundStanza } from './outbound-stanza.ts'
 import type { IqHandler, StanzaHandler, Xep } from './xep.ts'
+import { statusOf } from './xeps/shows.ts'
 
 /** IQs that are being answered, at most: an answer may wait for the router. */
 const maxOpenIqs = 1_000
@@ -25,6 +27,7 @@ export class Dispatch {
   readonly #namespaces = new Set<string>()
   readonly #presence: StanzaHandler[] = []
   readonly #message: StanzaHandler[] = []
+  readonly departures = new Departures({ signOut: fullJid => this.#signOut(fullJid) })
   #openIqs = 0
 
   constructor(gateway: Gateway, xeps: readonly Xep[]) {
@@ -55,6 +58,11 @@ export class Dispatch {
     this.#gateway.parts.metrics.stanzasIn.inc({ kind: name })
     const stanza = this.#read(element, name)
     if (stanza === undefined) return
+    if (isDisconnect(stanza)) {
+      this.departures.disconnected(stanza.from, () => this.#offerTraced(stanza))
+      return
+    }
+    if (stanza.type !== 'error') this.departures.heard(stanza.from)
     const excess = excessOf(element)
     if (excess !== undefined) {
       this.#gateway.ignore(excess)
@@ -64,11 +72,15 @@ export class Dispatch {
     } else if (name === 'iq') {
       this.#iq(stanza)
     } else {
-      // The trace of a message begins here; its context travels with the command.
-      const span = startSpan(`frontend ${name}`)
-      span.run(() => this.#offer(stanza, name === 'presence' ? this.#presence : this.#message))
-      span.end()
+      this.#offerTraced(stanza)
     }
+  }
+
+  /** The trace of a message begins here; its context travels with the command. */
+  #offerTraced(stanza: OutboundStanza): void {
+    const span = startSpan(`frontend ${stanza.name}`)
+    span.run(() => this.#offer(stanza, stanza.name === 'presence' ? this.#presence : this.#message))
+    span.end()
   }
 
   #offer(stanza: OutboundStanza, handlers: readonly StanzaHandler[]): void {
@@ -154,8 +166,32 @@ export class Dispatch {
       this.#gateway.ignore(`bounced-${stanza.name}`)
       return
     }
+    if (this.departures.bounced(stanza.from)) {
+      this.#gateway.ignore('resource-may-return')
+      return
+    }
     this.#gateway.ignore('resource-gone')
+    this.#goesOffline(stanza)
+  }
+
+  /** A resource that did not come back after the server was restarted. */
+  #signOut(fullJid: string): void {
+    const presence = xml('presence', { from: fullJid, to: this.#gateway.domain, type: 'unavailable' })
+    const stanza = this.#read(presence, 'presence')
+    if (stanza === undefined) return
+    this.#gateway.ignore('resource-did-not-return')
+    this.#goesOffline(stanza)
+  }
+
+  #goesOffline(stanza: OutboundStanza): void {
     const value = { show: Show.SHOW_OFFLINE, status: '', priority: 0 }
     this.#gateway.command(stanza, { $case: 'setPresence', value }, { session: 'optional' })
   }
 }
+
+/**
+ * Whether the server speaks for a client that is gone, and not the client itself: such is the status that Prosody writes,
+ * also for every client while it is stopped.
+ */
+const isDisconnect = ({ name, type, element }: OutboundStanza): boolean =>
+  name === 'presence' && type === 'unavailable' && statusOf(element).startsWith('Disconnected: ')

@@ -20,6 +20,7 @@ export function defineFrontendMetrics(registry: Registry) {
     ]),
     barrierSeconds: histogram('frontend_barrier_seconds', 'Time until the XMPP server confirmed what was written.'),
     connected: gauge('frontend_component_connected', '1 while this process holds the component connection.'),
+    streamsLost: counter('frontend_streams_lost_total', 'Component streams that were up and ended.'),
     active: gauge('frontend_active', '1 while this process owns the component, 0 while it stands by.'),
     unconfirmed: gauge(
       'frontend_unconfirmed_events',

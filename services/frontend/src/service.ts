@@ -86,8 +86,15 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         maxStanzaBytes: config.frontend.maxStanzaBytes,
         log,
         onStanza: stanza => dispatch.onStanza(stanza),
-        onOnline: () => metrics.connected.set(1),
-        onOffline: () => metrics.connected.set(0),
+        onOnline: () => {
+          metrics.connected.set(1)
+          dispatch.departures.opened()
+        },
+        onOffline: () => {
+          metrics.connected.set(0)
+          metrics.streamsLost.inc()
+          dispatch.departures.lost()
+        },
         onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
       })
       if (outbox.isCongested) component.pause()
@@ -102,6 +109,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
   return {
     ready: () => readiness(bus, link),
     [Symbol.asyncDispose]: async () => {
+      dispatch.departures.flush()
       // Who waits for a login can be answered only while there is a stream.
       outbox.giveUpWaiting()
       await outbox.settled(3_000)

@@ -24,33 +24,37 @@ scenario(
   },
 )
 
-scenario('Prosody killed and started: everybody is still in their rooms on IRC', async scene => {
-  const { romeo, irc, stack, gateway, channel, at } = scene
-  const balcony = channel('balcony')
-  const room = at(balcony)
-  await irc.join(balcony)
-  await romeo.joins(room)
-  await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* JOIN`))
-  const from = irc.lines.length
+const ends = { killed: 'SIGKILL', 'told to stop': 'SIGTERM' } as const
+for (const [how, signal] of Object.entries(ends))
+  scenario(
+    `Prosody ${how} and started: everybody is still in their rooms on IRC`,
+    { timeoutMs: 120_000 },
+    async scene => {
+      const { romeo, irc, stack, gateway, channel, at } = scene
+      const balcony = channel('balcony')
+      const room = at(balcony)
+      await irc.join(balcony)
+      await romeo.joins(room)
+      await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* JOIN`))
+      const from = irc.lines.length
 
-  await stack.prosody.kill()
-  irc.say(balcony, 'is anybody there?')
-  await stack.prosody.start()
-  const begun = performance.now()
-  await gateway.ready({ deadlineMs: 90_000 })
-  assert.ok(performance.now() - begun < 60_000)
+      await stack.prosody.kill(signal)
+      irc.say(balcony, 'is anybody there?')
+      await stack.prosody.start()
+      await gateway.ready({ deadlineMs: 90_000 })
 
-  // The client comes back as a new resource, and finds its room without IRC noticing.
-  const again = await romeo.connect('again')
-  await romeo.logsIn(again)
-  await romeo.joins(room, { client: again })
-  again.sends(`<message to="${room}" type="groupchat" id="m1"><body>here again</body></message>`)
-  await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :here again$`))
-  await again.receives(messageOf(`${room}/${romeo.nick}`, { id: 'm1' }))
-  irc.say(balcony, 'welcome')
-  await again.receives(messageOf(`${room}/${irc.nick}`, { body: 'welcome' }))
-  assert.deepEqual(comingsAndGoings(irc, romeo.nick, from), [])
-})
+      // The client comes back as a new resource, and finds its room without IRC noticing.
+      const again = await romeo.connect('again')
+      await romeo.logsIn(again)
+      await romeo.joins(room, { client: again })
+      again.sends(`<message to="${room}" type="groupchat" id="m1"><body>here again</body></message>`)
+      await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :here again$`))
+      await again.receives(messageOf(`${room}/${romeo.nick}`, { id: 'm1' }))
+      irc.say(balcony, 'welcome')
+      await again.receives(messageOf(`${room}/${irc.nick}`, { body: 'welcome' }))
+      assert.deepEqual(comingsAndGoings(irc, romeo.nick, from), [])
+    },
+  )
 
 scenario('the IRC server killed and started: everybody is back in their rooms', { timeoutMs: 180_000 }, async scene => {
   const { romeo, juliet, irc, stack, connectIrc, channel, at } = scene
@@ -106,6 +110,7 @@ scenario('NATS restarted while people talk: nothing lost, order kept', { timeout
   const onXmpp = await heard(() => heardOnXmpp(romeo.client, room, 'back-'), back[count - 1] ?? '')
   assert.deepEqual(onIrc, out)
   assert.deepEqual(onXmpp, back)
-  assert.deepEqual(heardOnXmpp(romeo.client, room, 'out-'), out, 'reflections')
+  const reflected = await heard(() => heardOnXmpp(romeo.client, room, 'out-'), out[count - 1] ?? '')
+  assert.deepEqual(reflected, out)
   assert.ok(await isOnIrc(irc, romeo.nick))
 })
