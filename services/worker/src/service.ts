@@ -1,6 +1,6 @@
 import { connectBus, instanceKey, manifestKey, placementKey, protoValue } from '@spectrum/bus'
 import { InstanceManifest, Placement, RouterDefinition, SessionSnapshot } from '@spectrum/messages'
-import type { Clock, Connector, Network, NetworkManifest } from '@spectrum/network'
+import type { Clock, Network, NetworkManifest } from '@spectrum/network'
 import type { RunningService, ServiceContext } from '@spectrum/service-kit'
 import { createAccounts, InstanceKey } from './accounts.ts'
 import { Backends } from './backends/backends.ts'
