@@ -1,5 +1,6 @@
 import { headers as createHeaders } from '@nats-io/transport-node'
 import { type Connection, errCodes, JetStreamError, parseApiReply } from './connection.ts'
+import { guarded } from './listeners.ts'
 import type { Readers } from './reader.ts'
 import { bucketStream, bucketSubject, jetStreamApi, keyOfSubject, type TableName } from './subjects.ts'
 import { ConflictError, type Entry, type Table, type ValueCodec } from './table.ts'
@@ -112,7 +113,8 @@ export class Bucket<T> implements Table<T> {
       heartbeatMs: this.#heartbeatMs,
       onMessage: message => {
         const entry = this.#toEntry(message)
-        listener(entry.key, entry.value === undefined ? undefined : (entry as Entry<T>))
+        const present = entry.value === undefined ? undefined : (entry as Entry<T>)
+        guarded(this.#connection.log, () => listener(entry.key, present))
         return true
       },
       onCaughtUp: () => caughtUp(),

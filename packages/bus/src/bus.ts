@@ -11,6 +11,7 @@ import { DeadLetters } from './dead-letters.ts'
 import { DeathWatch } from './death-watch.ts'
 import { Heartbeat, type HeartbeatRecord } from './heartbeat.ts'
 import type { LaneConsumer, LaneHandler, LanePublisher } from './lanes.ts'
+import { guarded } from './listeners.ts'
 import type { BusOptions, Timings } from './options.ts'
 import { type OwnerRecord, OwnerRegistry } from './owner-registry.ts'
 import type { Owners, Ownership } from './ownership.ts'
@@ -212,7 +213,7 @@ class NatsBus implements Bus {
     const subscription = this.#connection.nc.subscribe(topic.subject, {
       callback: (error, message) => {
         if (error) this.#connection.log.error({ err: error }, 'notifications cannot be received')
-        else listener(message.data)
+        else guarded(this.#connection.log, () => listener(message.data))
       },
     })
     return { [Symbol.dispose]: () => subscription.unsubscribe() }

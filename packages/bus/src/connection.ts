@@ -36,21 +36,24 @@ export const errCodes = {
 
 const noticeNobodyEveryMs = 30_000
 const maxReconnectWaitMs = 2000
+export const defaultMaxPayload = 2 ** 20
 
 /** The one connection of a process: reconnects for ever, and tells who must know. */
 export class Connection {
   readonly nc: NatsConnection
   readonly log: Logger
   readonly count: Count
-  readonly connected = new Listeners<[isConnected: boolean]>()
+  readonly connected: Listeners<[isConnected: boolean]>
   /** A server left the cluster (its connect URLs were withdrawn): readers that it served will hear nothing any more. */
-  readonly serverLost = new Listeners<[]>()
+  readonly serverLost: Listeners<[]>
   isConnected = true
 
   private constructor(nc: NatsConnection, log: Logger, count: Count) {
     this.nc = nc
     this.log = log
     this.count = count
+    this.connected = new Listeners(log)
+    this.serverLost = new Listeners(log)
     this.#follow(nc.status()).catch(error => log.error({ err: error }, 'the bus connection can no longer be watched'))
   }
 
@@ -93,6 +96,8 @@ export class Connection {
   async request(subject: string, payload: Uint8Array | string, timeoutMs: number, headers?: MsgHdrs): Promise<Msg> {
     const start = performance.now()
     await this.whenConnected(timeoutMs)
+    const maxBytes = this.nc.info?.max_payload ?? defaultMaxPayload
+    if (payload.length > maxBytes) throw new NetworkError('too-large', 'This is too large to be asked.')
     try {
       const timeout = Math.max(1, timeoutMs - (performance.now() - start))
       return await this.nc.request(subject, payload, { timeout, ...(headers ? { headers } : {}) })

@@ -13,6 +13,7 @@ import {
 } from './cursor.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Delivery, LaneConsumer, LaneHandler } from './lanes.ts'
+import { guarded } from './listeners.ts'
 import type { ServiceName, Timings } from './options.ts'
 import type { Ownership } from './ownership.ts'
 import type { Reader, Readers, StreamMessage } from './reader.ts'
@@ -256,7 +257,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
       this.#hand(new LaneDelivery(this, batch, progress, item, position, from))
     }
     if (skipped > 0 || items.length === 0) this.#touch()
-    if (skipped < items.length) this.#guarded(() => this.#handler.onBatchEnd?.())
+    if (skipped < items.length) guarded(this.#context.connection.log, () => this.#handler.onBatchEnd?.())
   }
 
   #hand(delivery: LaneDelivery<T>): void {
@@ -280,14 +281,6 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
 
   #afterBurial(burial: Promise<void>, then: () => void): void {
     burial.then(then).catch(error => this.#context.connection.log.error({ err: error }, 'a burial failed'))
-  }
-
-  #guarded(call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      this.#context.connection.log.error({ err: error, lane: this.#lane.key }, 'a lane handler failed')
-    }
   }
 
   #touch(): void {
@@ -392,7 +385,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     this.#ownershipListener?.[Symbol.dispose]()
     this.#reader?.close()
     for (const resolve of this.#waiters.splice(0)) resolve()
-    if (lost !== undefined) this.#guarded(() => this.#handler.onLost(lost))
+    if (lost !== undefined) guarded(this.#context.connection.log, () => this.#handler.onLost(lost))
   }
 }
 

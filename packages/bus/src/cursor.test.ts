@@ -18,13 +18,16 @@ function read(cursor: Cursor, messages: Message[], low: number) {
     const id = { publisher: 'p', number: sequence }
     assert.notEqual(cursor.judge(id.publisher, id.number), 'double')
     const batch = cursor.open(sequence, id, users.length, 10)
-    users.forEach((user, ordinal) => {
+    for (const [ordinal, user] of users.entries()) {
       const position = sequence * positionsPerMessage + ordinal
       const progress = cursor.progressOf(`u${user}`)
-      if (position <= progress.done) return cursor.finish(batch)
+      if (position <= progress.done) {
+        cursor.finish(batch)
+        continue
+      }
       progress.start(position)
       delivered.push({ key: `${sequence}/${ordinal}`, user: `u${user}`, position, batch, progress })
-    })
+    }
   }
   return delivered
 }

@@ -22,9 +22,9 @@ interface Seen {
 
 /** Knows which processes live, and which are dead beyond doubt. */
 export class DeathWatch {
-  readonly deaths = new Listeners<[process: string]>()
+  readonly deaths: Listeners<[process: string]>
   /** Somebody reported this very process dead. */
-  readonly reportedSelf = new Listeners<[]>()
+  readonly reportedSelf: Listeners<[]>
   readonly #connection: Connection
   readonly #table: Table<HeartbeatRecord>
   readonly #self: { process: string; service: ServiceName }
@@ -48,6 +48,8 @@ export class DeathWatch {
     timings: Timings,
     clock: Clock,
   ) {
+    this.deaths = new Listeners(connection.log)
+    this.reportedSelf = new Listeners(connection.log)
     this.#connection = connection
     this.#table = table
     this.#self = self
@@ -110,7 +112,7 @@ export class DeathWatch {
     for (const { record } of this.#processes.values())
       if (heartbeatKey(record.service, record.process) === key) {
         this.#processes.delete(record.process)
-        this.#exit(record.process)
+        this.#exit(record.process, 'said goodbye')
         return
       }
   }
@@ -126,18 +128,18 @@ export class DeathWatch {
     else this.#exit(process)
   }
 
-  #exit(process: string): void {
+  #exit(process: string, how = 'died'): void {
     if (this.#exited.has(process)) return
     this.#exited.add(process)
     if (this.#exited.size > maxRememberedDead) this.#exited.delete(this.#exited.values().next().value ?? '')
-    this.#announce(process)
+    this.#announce(process, how)
   }
 
-  #announce(process: string): void {
+  #announce(process: string, how: string): void {
     const seen = this.#processes.get(process)
     if (seen?.isGone) return
     if (seen) seen.isGone = true
-    this.#connection.log.warn({ process }, 'a process is dead')
+    this.#connection.log.info({ process, how }, 'a process is gone')
     this.deaths.emit(process)
   }
 
@@ -171,7 +173,7 @@ export class DeathWatch {
       const { process } = seen.record
       if (process === this.#self.process) continue
       if (!this.#exited.has(process) && this.#isPidGone(seen.record)) this.#exit(process)
-      if (this.#isSilent(process, now)) this.#announce(process)
+      if (this.#isSilent(process, now)) this.#announce(process, 'is silent')
       if (now - seen.seenAt > forgetAfterMs) this.#forget(seen)
     }
     for (const [process, since] of this.#unheard) {

@@ -23,7 +23,7 @@ export interface HeartbeatRecord {
 /** Tells the others that this process lives, and this process how long it may act as an owner. */
 export class Heartbeat {
   /** Renewed: `lapsed` when the lease had run out before, so that others may have taken over. */
-  readonly renewed = new Listeners<[lapsed: boolean]>()
+  readonly renewed: Listeners<[lapsed: boolean]>
   readonly #table: Table<HeartbeatRecord>
   readonly #record: HeartbeatRecord
   readonly #timings: Timings
@@ -42,6 +42,7 @@ export class Heartbeat {
     timings: Timings,
     clock: Clock,
   ) {
+    this.renewed = new Listeners(connection.log)
     this.#table = table
     this.#timings = timings
     this.#clock = clock

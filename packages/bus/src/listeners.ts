@@ -1,6 +1,13 @@
-/** Those who want to hear of something. A listener that throws ends the emitter's work: it must not. */
+import type { Logger } from '@spectrum/network'
+
+/** Those who want to hear of something. One that throws is logged and keeps nobody else from hearing. */
 export class Listeners<Args extends unknown[]> {
+  readonly #log: Logger
   readonly #listeners = new Set<(...args: Args) => void>()
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
 
   add(listener: (...args: Args) => void): Disposable {
     // Wrapped, so that the same function can listen twice.
@@ -10,10 +17,15 @@ export class Listeners<Args extends unknown[]> {
   }
 
   emit(...args: Args): void {
-    for (const listener of [...this.#listeners]) listener(...args)
+    for (const listener of [...this.#listeners]) guarded(this.#log, () => listener(...args))
   }
+}
 
-  get size(): number {
-    return this.#listeners.size
+/** Calls what belongs to somebody else: its error must not end our own work. */
+export function guarded(log: Logger, call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    log.error({ err: error }, 'a listener of the bus failed')
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from '@spectrum/network'
 import type { Bucket } from './bucket.ts'
 import type { Connection } from './connection.ts'
 import type { DeathWatch } from './death-watch.ts'
@@ -111,6 +112,10 @@ export class OwnerRegistry implements Owners {
     }
   }
 
+  get log(): Logger {
+    return this.#connection.log
+  }
+
   isLeaseValid(): boolean {
     return this.#heartbeat.isValid()
   }
@@ -195,11 +200,12 @@ class HeldResource implements Ownership {
   /** Waits for confirmation after a lapse. */
   isSuspended = false
   readonly #registry: OwnerRegistry
-  readonly #lost = new Listeners<[reason: string]>()
+  readonly #lost: Listeners<[reason: string]>
   #lostReason: string | undefined
 
   constructor(registry: OwnerRegistry, resource: string, epoch: number, revision: number) {
     this.#registry = registry
+    this.#lost = new Listeners(registry.log)
     this.resource = resource
     this.epoch = epoch
     this.revision = revision

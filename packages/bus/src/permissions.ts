@@ -59,6 +59,9 @@ const writes: Record<ServiceName, readonly (readonly [TableName, string])[]> = {
 /**
  * The permissions of a service.
  *
+ * What they cannot prevent: whoever may create a consumer chooses its deliver subject, to which the server itself then
+ * publishes what the consumer's stream holds (NATS 2.9 has no permission for it).
+ *
  * @param instances - keys of the instances that the services run. Without them a frontend may purge command streams
  * and a worker event streams, because the server's wildcards cannot tell streams of different kinds apart.
  */

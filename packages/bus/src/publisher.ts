@@ -1,7 +1,7 @@
 import { headers as createHeaders, type Msg, nuid } from '@nats-io/transport-node'
 import type { LaneCodec } from '@spectrum/messages'
 import { batchIdHeader, formatBatchId } from './batch-id.ts'
-import { type Connection, errCodes, JetStreamError, parseApiReply } from './connection.ts'
+import { type Connection, defaultMaxPayload, errCodes, JetStreamError, parseApiReply } from './connection.ts'
 import { ItemTooLargeError, LaneFullError, type LanePublisher } from './lanes.ts'
 import { Listeners } from './listeners.ts'
 import type { ServiceName } from './options.ts'
@@ -93,7 +93,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   readonly #inbox: string
   // Grows over lives of this process too: numbers start at 1 in each.
   readonly #epoch = Date.now()
-  readonly #relief = new Listeners<[]>()
+  readonly #relief: Listeners<[]>
   #items: T[] = []
   #sizes: number[] = []
   #head = 0
@@ -108,6 +108,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   constructor(hub: PublisherHub, lane: Lane, codec: LaneCodec<T>) {
     this.#hub = hub
+    this.#relief = new Listeners(hub.connection.log)
     this.#lane = lane
     this.#codec = codec
     this.#subject = publishSubject(lane, hub.service)
@@ -180,7 +181,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   }
 
   get #maxPayload(): number {
-    return (this.#hub.connection.nc.info?.max_payload ?? 2 ** 20) - headerReserveBytes
+    return (this.#hub.connection.nc.info?.max_payload ?? defaultMaxPayload) - headerReserveBytes
   }
 
   #schedule(): void {
@@ -195,63 +196,60 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   #flush(): void {
     // While there is no connection nothing may be given to the client: it would overtake what must be sent again.
     if (this.#inFlight || this.#head === this.#items.length || !this.#hub.connection.isConnected) return
-    const { items, bytes } = this.#take()
-    const data = this.#encode(items)
+    const { data, items, bytes } = this.#takeBatch()
     if (!data) {
-      this.#settle(items.length)
+      this.#settle(items)
       return this.#schedule()
     }
-    this.#inFlight = { number: ++this.#lastNumber, data, items: items.length, bytes, sends: 0, retryAt: 0 }
+    this.#inFlight = { number: ++this.#lastNumber, data, items, bytes, sends: 0, retryAt: 0 }
     this.#hub.ticker.add(this)
     this.#send(this.#inFlight)
   }
 
-  /** The next items of the queue, as many as one batch may hold. */
-  #take(): { items: T[]; bytes: number } {
+  /** The next items of the queue, as many as one batch may hold; no data when they were dropped. */
+  #takeBatch(): { data: Uint8Array | undefined; items: number; bytes: number } {
+    for (let items = this.#countBatch(); ; items = Math.ceil(items / 2)) {
+      const data = this.#encode(this.#items.slice(this.#head, this.#head + items))
+      // A codec may understate its sizes, or refuse an item: the culprit is found by halving.
+      if (!data && items > 1) continue
+      if (!data) this.#hub.connection.count('bus_dropped', { reason: 'unencodable' })
+      return { data, items, bytes: this.#remove(items) }
+    }
+  }
+
+  #countBatch(): number {
     let bytes = 0
     let end = this.#head
     while (end < this.#items.length && end - this.#head < maxBatchItems) {
-      const size = this.#sizes[end] ?? 0
-      if (end > this.#head && bytes + size > maxBatchBytes) break
-      bytes += size
+      bytes += this.#sizes[end] ?? 0
+      if (end > this.#head && bytes > maxBatchBytes) break
       end++
     }
-    const items = this.#items.slice(this.#head, end)
-    this.#head = end
+    return end - this.#head
+  }
+
+  /** Takes items off the queue's head; answers their bytes. */
+  #remove(items: number): number {
+    let bytes = 0
+    for (let n = 0; n < items; n++) bytes += this.#sizes[this.#head++] ?? 0
     this.#queuedBytes -= bytes
-    if (this.#head === this.#items.length) {
-      this.#items = []
-      this.#sizes = []
-      this.#head = 0
-    } else if (this.#head > 8192) {
+    if (this.#head === this.#items.length || this.#head > 8192) {
       this.#items = this.#items.slice(this.#head)
       this.#sizes = this.#sizes.slice(this.#head)
       this.#head = 0
     }
-    return { items, bytes }
+    return bytes
   }
 
-  /** Undefined when none of the items can be carried: one that its codec refuses must not hold up the others. */
   #encode(items: T[]): Uint8Array | undefined {
     try {
       const data = this.#codec.encode(items)
-      if (data.length <= this.#maxPayload) return data
+      return data.length <= this.#maxPayload ? data : undefined
     } catch (error) {
-      this.#hub.connection.log.error({ err: error, lane: this.#lane.key }, 'a batch cannot be encoded')
+      if (items.length === 1)
+        this.#hub.connection.log.error({ err: error, lane: this.#lane.key }, 'an item cannot be encoded')
+      return undefined
     }
-    const good = items.filter(item => this.#canCarry(item))
-    if (good.length === items.length && items.length > 1) throw new Error('a codec understates the size of its items')
-    return good.length === 0 ? undefined : this.#codec.encode(good)
-  }
-
-  #canCarry(item: T): boolean {
-    try {
-      if (this.#codec.encode([item]).length <= maxBatchBytes) return true
-    } catch (error) {
-      this.#hub.connection.log.error({ err: error, lane: this.#lane.key }, 'an item cannot be encoded')
-    }
-    this.#hub.connection.count('bus_dropped', { reason: 'unencodable' })
-    return false
   }
 
   #send(batch: InFlight): void {

@@ -82,7 +82,7 @@ export class RequestBroker {
     headers.set(header.timeout, String(timeoutMs))
     if (options.traceparent) headers.set(header.traceparent, options.traceparent)
     const subject = requestSubject(instance, definition.name, method.name, options.target, service)
-    const payload = method.requestType.encode(request).finish()
+    const payload = method.requestType.encode(request as never).finish()
     const reply = await this.#connection.request(subject, payload, timeoutMs, headers)
     if (reply.headers?.has(header.failure)) throw failureOf(reply.headers)
     return method.responseType.decode(reply.data)
@@ -112,7 +112,7 @@ export class RequestBroker {
         signal: deadline.signal,
         ...(traceparent ? { traceparent } : {}),
       })
-      message.respond(method.responseType.encode(reply).finish())
+      message.respond(method.responseType.encode(reply as never).finish())
     } catch (error) {
       if (!(error instanceof NetworkError))
         this.#log.error({ err: error, method: method.name }, 'a request handler failed unexpectedly')

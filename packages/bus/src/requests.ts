@@ -1,24 +1,17 @@
 import type { ServiceName } from './options.ts'
 
-/** What a generated message type offers. */
-interface MessageType<T> {
-  encode(message: T): { finish(): Uint8Array }
-  decode(input: Uint8Array): T
+/** What a generated message type offers; whose messages they are is inferred from each definition. */
+interface MessageType {
+  encode(message: never): { finish(): Uint8Array }
+  decode(input: Uint8Array): unknown
 }
-
-// A bound of inferred types, nothing is ever read through it
-type AnyMessage = any
 
 /** A service as ts-proto's generic definitions describe it (`RouterDefinition`). Only unary methods are carried. */
 export interface ServiceDefinition {
   readonly name: string
   readonly methods: Record<
     string,
-    {
-      readonly name: string
-      readonly requestType: MessageType<AnyMessage>
-      readonly responseType: MessageType<AnyMessage>
-    }
+    { readonly name: string; readonly requestType: MessageType; readonly responseType: MessageType }
   >
 }
 

@@ -281,6 +281,56 @@ test('a wiped server: streams are made again and lanes go on', async () => {
   assert.ok(ownership.mayAct())
 })
 
+test('while one user has 200 unfinished items, the other 99 lose no item and no order', async () => {
+  await using worker = await openBus(server.url)
+  await using publisher = await openBus(server.url, { service: 'router' })
+  const lane = commandLane(instance, 6)
+  const held: Delivery<Line>[] = []
+  const { got, consumer } = await collect(worker, lane, delivery => {
+    if (delivery.item.user === 'slow') held.push(delivery)
+    else delivery.finish()
+  })
+  const out = publisher.bus.publisher(lane, lineCodec)
+  for (let n = 0; n < 200; n++) out.publish({ user: 'slow', n })
+  for (let n = 0; n < 9900; n++) {
+    out.publish({ user: `u${n % 99}`, n })
+    if (n % 333 === 0) await out.durable()
+  }
+  await until(() => got.length === 10_100)
+  assert.equal(consumer.unfinished, 200)
+  assert.deepEqual(
+    got.filter(({ user }) => user !== 'slow').map(({ n }) => n),
+    Array.from({ length: 9900 }, (_, n) => n),
+  )
+  await consumer.committed()
+  for (const delivery of held) delivery.finish()
+  await consumer.committed()
+  assert.equal(consumer.unfinished, 0)
+})
+
+test('an item that its codec refuses is dropped and counted, the others of its batch go', async () => {
+  await using worker = await openBus(server.url)
+  await using publisher = await openBus(server.url, { service: 'router' })
+  const lane = commandLane(instance, 7)
+  const { got } = await collect(worker, lane)
+  const picky = {
+    ...lineCodec,
+    encode: (lines: readonly Line[]) => {
+      if (lines.some(({ n }) => n === 13)) throw new Error('thirteen')
+      return lineCodec.encode(lines)
+    },
+  }
+  const out = publisher.bus.publisher(lane, picky)
+  for (let n = 0; n < 40; n++) out.publish({ user: 'u', n })
+  await out.durable()
+  await until(() => got.length === 39)
+  assert.deepEqual(
+    got.map(({ n }) => n),
+    Array.from({ length: 40 }, (_, n) => n).filter(n => n !== 13),
+  )
+  assert.equal(publisher.counts.get('bus_dropped unencodable'), 1)
+})
+
 test('TLS: the server must show a certificate of the given authority', async () => {
   await using own = await startServer({ tls: await makeCertificates() })
   const caFile = join(await certificates, 'ca.pem')

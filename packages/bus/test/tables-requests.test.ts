@@ -95,8 +95,8 @@ test('requests: replies, failures, unexpected errors, nobody there, time-outs, t
     message: 'Bitte zuerst registrieren: größer\nals',
   })
   await assert.rejects(client.login({ ...request, user: 'bug' }), { code: 'unexpected', certain: false })
-  const logged = router.logs.find(entry => entry.level === 'error')
-  assert.match(String((logged?.fields as { err: Error }).err.stack), /a bug/)
+  const logged = router.logs.find(entry => entry.level === 'error')?.fields as { err: Error }
+  assert.match(String(logged.err.stack), /a bug/)
   await assert.rejects(client.login({ ...request, user: 'slow' }, { timeoutMs: 50 }), {
     code: 'unavailable',
     certain: false,
