@@ -56,7 +56,10 @@ function protoBreaking() {
     git('merge-base', 'HEAD', 'origin/main').stdout?.trim(),
     'HEAD~1',
   ]
-  const base = candidates.find(ref => ref && git('cat-file', '-e', `${ref}:proto/buf.yaml`).status === 0)
+  const here = git('rev-parse', 'HEAD').stdout?.trim()
+  const base = candidates.find(
+    ref => ref && ref !== here && git('cat-file', '-e', `${ref}:proto/buf.yaml`).status === 0,
+  )
   if (base === undefined) return { note: 'no earlier version is in this clone' }
   const folder = mkdtempSync(join(tmpdir(), 'proto-before-'))
   try {
