@@ -35,6 +35,11 @@ export interface StreamListener {
 const firstDelayMs = 1_000
 const longestDelayMs = 30_000
 const handshakeTimeoutMs = 10_000
+/** Thrown out by another connection of our domain: two that both came back at once would take turns for ever. */
+const firstConflictDelayMs = 10_000
+const longestConflictDelayMs = 300_000
+/** A stream that lived so long has settled the conflict before it. */
+const settledMs = 60_000
 
 /**
  * XEP-0114: the stream of an external component, on the library's connection, handshake and reconnect. Connects again for ever:
@@ -49,6 +54,8 @@ export class ComponentStream {
   #isStopped = false
   #isPaused = false
   #attempt = 0
+  #conflicts = 0
+  #onlineAt = 0
   /** The last trouble that was logged, so that a server away for hours costs one line. */
   #told = ''
   #watchdog: NodeJS.Timeout | undefined
@@ -133,6 +140,8 @@ export class ComponentStream {
         this.on('drain', () => listener.onDrain())
       }
     }
+    // After the end of the stream, or an error in it, the library has no parser but still hands over what arrives.
+    entity._onData = data => entity.parser?.write(String(data))
     const onElement = entity._onElement.bind(entity)
     // Stanzas bypass the library's middleware: it would answer IQs by itself.
     entity._onElement = element =>
@@ -159,7 +168,14 @@ export class ComponentStream {
     return delay * (0.5 + (this.#options.random ?? Math.random)() / 2)
   }
 
+  #conflictDelay(): number {
+    if (performance.now() - this.#onlineAt > settledMs) this.#conflicts = 0
+    const delay = Math.min(longestConflictDelayMs, firstConflictDelayMs * 2 ** Math.min(this.#conflicts++, 10))
+    return delay * (1 + (this.#options.random ?? Math.random)() / 2)
+  }
+
   #onOnline(): void {
+    this.#onlineAt = performance.now()
     clearTimeout(this.#watchdog)
     this.#isOnline = true
     this.#told = ''
@@ -178,7 +194,7 @@ export class ComponentStream {
       this.#tell(condition, {}, 'the XMPP server refuses the component secret (service.password)')
     } else if (condition === 'conflict') {
       // Refused while another holds the domain: look again each second. Thrown out by another: give way, ever longer.
-      if (!this.#isOnline) this.#entity.reconnect.delay = firstDelayMs
+      this.#entity.reconnect.delay = this.#isOnline ? this.#conflictDelay() : firstDelayMs
       this.#tell(condition, {}, 'another connection has the component’s domain')
     } else {
       this.#tell(condition ?? error.message, { reason: condition ?? error.message }, 'component connection failed')

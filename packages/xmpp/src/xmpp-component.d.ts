@@ -7,6 +7,7 @@ declare module '@xmpp/component' {
   export interface ComponentEntity extends EventEmitter {
     status: string
     socket: Socket | null
+    parser: { write(text: string): void } | null
     /** How long each step of the handshake may take. */
     timeout: number
     Socket: new () => Socket
@@ -14,6 +15,7 @@ declare module '@xmpp/component' {
     reconnect: { delay: number; reconnect(): Promise<void>; stop(): void }
     write(text: string): Promise<void>
     _onElement(element: Element): void
+    _onData(data: string | Buffer): void
   }
   export function component(options: { service: string; domain: string; password: string }): ComponentEntity
 }

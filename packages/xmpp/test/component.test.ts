@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, type TestContext, test } from 'node:test'
 import { type ProsodyServer, startProsody, waitUntil, XmppClient } from '@spectrum/stack'
 import { addressTo, Component, type ComponentOptions, type Element, messageStanza, textOf } from '../src/index.ts'
 
@@ -13,7 +13,7 @@ describe('a component of a real Prosody', () => {
   })
   after(() => prosody[Symbol.asyncDispose]())
 
-  const connect = (change: Partial<ComponentOptions> = {}) => {
+  const connect = (context: TestContext, change: Partial<ComponentOptions> = {}) => {
     const stanzas: Element[] = []
     const lines: string[] = []
     const component = new Component({
@@ -27,14 +27,22 @@ describe('a component of a real Prosody', () => {
       ...change,
     })
     component.start()
+    // Also when the test fails: a component left behind would connect for ever.
+    context.after(() => component.stop(0))
     return { component, stanzas, lines }
   }
   const login = () =>
-    XmppClient.connect({ port: prosody.clientPort, domain, name: 'romeo', password: 'montague', resource: 'orchard' })
+    XmppClient.connect({
+      port: prosody.clientPort,
+      domain,
+      name: 'romeo',
+      password: 'montague',
+      resource: 'orchard',
+    })
 
-  test('stanzas go both ways, and each write is confirmed in order', async () => {
+  test('stanzas go both ways, and each write is confirmed in order', async context => {
     await using romeo = await login()
-    const { component, stanzas } = connect()
+    const { component, stanzas } = connect(context)
     romeo.sends('<message to="juliet@gw.localhost" type="chat"><body>é&amp;😀</body></message>')
     await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
     romeo.sends('<message to="juliet@gw.localhost" type="chat"><body>é&amp;😀</body></message>')
@@ -55,14 +63,13 @@ describe('a component of a real Prosody', () => {
     assert.equal(await component.stop(), 0)
   })
 
-  test('a wrong secret is told and tried again, and stopping does not wait for it', async () => {
-    const { component, lines } = connect({ secret: 'wrong' })
+  test('a wrong secret is told and tried again, and stopping does not wait for it', async context => {
+    const { component, lines } = connect(context, { secret: 'wrong' })
     await waitUntil(() => lines.some(line => line.includes('refuses the component secret')), { deadlineMs: 10_000 })
-    await component.stop()
   })
 
-  test('what was unconfirmed when the server died arrives after its return, in order', async () => {
-    const { component } = connect()
+  test('what was unconfirmed when the server died arrives after its return, in order', async context => {
+    const { component } = connect(context)
     await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
     await prosody.kill()
     const confirmed: number[] = []
@@ -76,12 +83,11 @@ describe('a component of a real Prosody', () => {
     await prosody.restart()
     await waitUntil(() => confirmed.length === 500, { deadlineMs: 30_000, describe: () => `${confirmed.length}` })
     assert.deepEqual(confirmed, [...confirmed.keys()])
-    await component.stop()
   })
 
-  test('an item that the server closes the stream for is found and given up, the others arrive', async () => {
+  test('an item that the server closes the stream for is found and given up, the others arrive', async context => {
     await using romeo = await login()
-    const { component } = connect({ random: () => 0 })
+    const { component } = connect(context, { random: () => 0 })
     await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
     const outcome: string[] = []
     const send = (name: string, xml: string) =>
@@ -99,6 +105,5 @@ describe('a component of a real Prosody', () => {
     await waitUntil(() => outcome.length === 3, { deadlineMs: 60_000, describe: () => outcome.join() })
     assert.deepEqual(outcome.sort(), ['first', 'second is poison', 'third'])
     await romeo.receives('<message><body>third</body></message>')
-    await component.stop()
   })
 })

@@ -29,7 +29,9 @@ describe('a frontend between a real XMPP server and a real bus', () => {
 
   before(async () => {
     const users = ['romeo', 'juliet', 'mercutio'].map(name => ({ name, password: 'secret' }))
-    prosody = await startProsody({ component: { jid, secret }, users })
+    // A server that lets through what no server should.
+    const config = 'c2s_stanza_size_limit = 20 * 1024 * 1024'
+    prosody = await startProsody({ component: { jid, secret }, users, config })
     nats = await startNats()
     neighbours = await Neighbours.start(nats.url, jid)
     frontend = await startInProcess({ jid, secret, natsUrl: nats.url, componentPort: prosody.componentPort })
@@ -339,6 +341,13 @@ describe('a frontend between a real XMPP server and a real bus', () => {
       `<message type="error" id="deep"><error><policy-violation xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`,
     )
     assert.equal(await metric('dropped_total', { reason: 'too-deep' }), 1)
+    romeo.sends(`<message to="tybalt@${jid}" id="huge"><body>${'x'.repeat(10 * 1024 * 1024)}</body></message>`)
+    await romeo.receives(
+      `<message type="error" id="huge"><error><policy-violation xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`,
+      { deadlineMs: 60_000 },
+    )
+    assert.equal(await metric('dropped_total', { reason: 'too-large' }), 1)
+    assert.equal((await romeo.request('get', jid, '<ping xmlns="urn:xmpp:ping"/>')).attrs.type, 'result')
   })
 
   test('does its work again after the XMPP server was restarted, and loses no event', async () => {

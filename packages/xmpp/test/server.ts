@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+
+const secret = 'open sesame'
+
+/** The server's side of XEP-0114, for what no real server does on demand: garbage, silence, conflicts. */
+export class UnrulyServer implements AsyncDisposable {
+  readonly port: number
+  readonly secret = secret
+  /** One for each stream that has been accepted. */
+  readonly sockets: Socket[] = []
+  /** What the last stream sent after its handshake. */
+  received = ''
+  /** Whether handshakes are answered. */
+  isMute = false
+  readonly #server
+
+  private constructor(server: ReturnType<typeof createServer>) {
+    this.#server = server
+    this.port = (server.address() as AddressInfo).port
+    server.on('connection', socket => this.#onConnection(socket))
+  }
+
+  static async start(): Promise<UnrulyServer> {
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return new UnrulyServer(server)
+  }
+
+  get last(): Socket {
+    const socket = this.sockets.at(-1)
+    if (socket === undefined) throw new Error('nobody has connected')
+    return socket
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.sockets) socket.destroy()
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    await closed
+  }
+
+  #onConnection(socket: Socket): void {
+    const id = `stream${this.sockets.length}`
+    let text = ''
+    let isOpen = false
+    socket.setEncoding('utf8')
+    socket.on('error', () => socket.destroy())
+    socket.on('data', (chunk: string) => {
+      if (isOpen) {
+        this.received += chunk
+        return
+      }
+      text += chunk
+      if (text.includes('<stream:stream') && !text.includes('<handshake')) {
+        socket.write(
+          `<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:component:accept' id='${id}' from='gw.localhost'>`,
+        )
+        return
+      }
+      const digest = createHash('sha1')
+        .update(id + secret)
+        .digest('hex')
+      if (this.isMute || !text.includes(`>${digest}</handshake>`)) return
+      isOpen = true
+      this.received = ''
+      this.sockets.push(socket)
+      socket.write('<handshake/>')
+    })
+  }
+}

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { waitUntil } from '@spectrum/stack'
+import { Component, type Element, textOf } from '../src/index.ts'
+import { UnrulyServer } from './server.ts'
+
+function connect(context: TestContext, server: UnrulyServer) {
+  const stanzas: Element[] = []
+  const lines: string[] = []
+  const component = new Component({
+    host: '127.0.0.1',
+    port: server.port,
+    domain: 'gw.localhost',
+    secret: server.secret,
+    resource: 'f',
+    maxStanzaBytes: 20_000,
+    random: () => 0,
+    log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
+    onStanza: stanza => stanzas.push(stanza),
+  })
+  component.start()
+  // Also when the test fails: a component left behind would connect for ever.
+  context.after(() => component.stop(0))
+  return { component, stanzas, lines }
+}
+
+describe('a component of a server that misbehaves', { concurrency: true }, () => {
+  const garbage = {
+    'a character that XML does not have': '<message><body>&#1;</body></message>',
+    'elements that overlap': '<message><a></message>',
+    'an end and more': '</stream:stream><message/>',
+    'binary data': '\u0000\u0001</>>><<',
+  }
+  for (const [what, text] of Object.entries(garbage)) {
+    test(`connects again after ${what}`, async context => {
+      await using server = await UnrulyServer.start()
+      const { component } = connect(context, server)
+      await waitUntil(() => component.isOnline)
+      server.last.write(text)
+      server.last.write('<presence/>'.repeat(1_000))
+      await waitUntil(() => server.sockets.length === 2 && component.isOnline, { deadlineMs: 15_000 })
+    })
+  }
+
+  test('reads characters that lie across two chunks, and stanzas that are too large as empty ones', async context => {
+    await using server = await UnrulyServer.start()
+    const { component, stanzas } = connect(context, server)
+    await waitUntil(() => component.isOnline)
+    const bytes = Buffer.from('<message><body>é😀ß</body></message>')
+    for (const byte of bytes) {
+      server.last.write(Buffer.from([byte]))
+      await delay(1)
+    }
+    server.last.write(`<message id="large"><body>${'x'.repeat(100_000)}</body></message><message id="next"/>`)
+    await waitUntil(() => stanzas.length === 3)
+    assert.equal(textOf(stanzas[0] as Element, 'body'), 'é😀ß')
+    assert.deepEqual([stanzas[1]?.attrs.id, stanzas[1]?.children.length], ['large', 0])
+  })
+
+  test('does not read while it is paused', async context => {
+    await using server = await UnrulyServer.start()
+    const { component, stanzas } = connect(context, server)
+    await waitUntil(() => component.isOnline)
+    component.pause()
+    server.last.write(`<message><body>${'x'.repeat(1_000)}</body></message>`.repeat(20_000))
+    await waitUntil(() => server.last.writableLength > 0, { describe: () => 'the server could write all' })
+    const read = stanzas.length
+    component.resume()
+    await waitUntil(() => stanzas.length === 20_000, { describe: () => `${read} then ${stanzas.length}` })
+    assert.ok(read < 10_000, `${read} were read while paused`)
+  })
+
+  test('gives way to another connection of its domain, and says so once', async context => {
+    await using server = await UnrulyServer.start()
+    const { component, lines } = connect(context, server)
+    await waitUntil(() => component.isOnline)
+    server.last.end(
+      '<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>',
+    )
+    await waitUntil(() => !component.isOnline)
+    // Nothing tells that nothing happens; two reconnects without a conflict would have come in this time.
+    await delay(3_000)
+    assert.equal(server.sockets.length, 1)
+    assert.equal(lines.filter(line => line.includes('another connection')).length, 1)
+  })
+
+  test('gives a handshake up that nobody answers', async context => {
+    await using server = await UnrulyServer.start()
+    server.isMute = true
+    const { component, lines } = connect(context, server)
+    await waitUntil(() => lines.length > 0, { deadlineMs: 30_000 })
+    server.isMute = false
+    await waitUntil(() => component.isOnline, { deadlineMs: 30_000, describe: () => lines.join() })
+  })
+
+  test('takes a stream for dead whose barriers do not return', { timeout: 60_000 }, async context => {
+    await using server = await UnrulyServer.start()
+    const { component, lines } = connect(context, server)
+    await waitUntil(() => component.isOnline)
+    component.send({ xml: '<message/>', stanzas: 1 })
+    await waitUntil(() => server.received.includes('urn:xmpp:ping'))
+    await waitUntil(() => server.sockets.length === 2, { deadlineMs: 40_000, describe: () => lines.join() })
+    await waitUntil(() => server.received.startsWith('<message/>'), { describe: () => server.received })
+  })
+})
