@@ -3,7 +3,7 @@
 
 FROM node:24-slim AS sources
 WORKDIR /app
-COPY package.json package-lock.json LICENSE ./
+COPY package.json package-lock.json tsconfig.base.json LICENSE ./
 COPY packages packages
 COPY networks networks
 COPY services services
