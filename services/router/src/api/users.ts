@@ -24,7 +24,7 @@ export function usersApi({
   onLoginFailed,
 }: UsersApiOptions): Handlers<RouterDefinition> {
   return {
-    async login(request, { traceparent }) {
+    async login(request, context) {
       assertUser(request.user)
       try {
         const present = await sessions.placementOf(request.user)
@@ -33,11 +33,16 @@ export function usersApi({
           return present.value
         }
         if (present) {
-          const placement = await sessions.finish(request.user, present, await registrar.admit(request), traceparent)
+          const placement = await sessions.finish(
+            request.user,
+            present,
+            await registrar.admit(request),
+            context.traceparent,
+          )
           onLogin('finished')
           return placement
         }
-        return await leader.login(request, traceparent)
+        return await leader.login(request, context)
       } catch (error) {
         onLoginFailed(error)
         throw error
@@ -70,7 +75,7 @@ export function usersApi({
 /** What other routers ask of this one while it leads. */
 export function leaderApi(term: LeaderTerm): Handlers<RouterDefinition> {
   return {
-    login: (request, { traceparent }) => term.login(request, traceparent),
+    login: (request, context) => term.login(request, context),
     async release(request) {
       await term.release(request)
       return {}

@@ -8,7 +8,7 @@ import {
   RouterDefinition,
 } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
-import type { LeaderTerm } from './leader-term.ts'
+import type { Asking, LeaderTerm } from './leader-term.ts'
 
 const totalMs = 7_000
 const attemptMs = 3_000
@@ -37,9 +37,10 @@ export class LeaderCalls implements Disposable {
     this.#deaths[Symbol.dispose]()
   }
 
-  login(request: LoginRequest, traceparent?: string): Promise<Placement> {
+  login(request: LoginRequest, asking: Asking = {}): Promise<Placement> {
+    const { traceparent } = asking
     return this.#ask(
-      leader => leader.login(request, traceparent),
+      leader => leader.login(request, asking),
       timeoutMs => this.#client.login(request, { timeoutMs, ...(traceparent === undefined ? {} : { traceparent }) }),
     )
   }

@@ -8,6 +8,7 @@ import {
 } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
 import { Generations } from './generations.ts'
+import { Limiter } from './limiter.ts'
 import type { Occupancy } from './occupancy.ts'
 import type { SessionStart, StartSessions } from './start-sessions.ts'
 import { UserQueue } from './user-queue.ts'
@@ -27,12 +28,22 @@ export interface LeaderTermOptions {
   readonly now?: () => number
 }
 
+/** Logins that are worked on at a time. */
+const maxLogins = 64
+
+/** Who asks: its trace, and when it stops waiting. */
+export interface Asking {
+  readonly traceparent?: string
+  readonly signal?: AbortSignal
+}
+
 /** Placing users, as long as this router leads. What happens to one user happens one after the other. */
 export class LeaderTerm implements AsyncDisposable {
   readonly occupancy: Occupancy
   readonly #options: LeaderTermOptions
   readonly #generations: Generations
   readonly #users = new UserQueue()
+  readonly #logins = new Limiter(maxLogins)
   readonly #serving: Disposable
 
   constructor(options: LeaderTermOptions) {
@@ -46,17 +57,20 @@ export class LeaderTerm implements AsyncDisposable {
     return this.#options.ownership.mayAct()
   }
 
-  /** Where the user sits, placed now if need be. Asking again changes nothing. */
-  login(request: LoginRequest, traceparent?: string): Promise<Placement> {
-    return this.#users.run(request.user, async () => {
-      this.#assertLeading()
-      for (let attempt = 0; attempt < 3; attempt++) {
-        const placement = await this.#tryLogin(request, traceparent)
-        if (placement) return placement
-        this.#options.onFenced()
-      }
-      throw new NetworkError('unavailable', 'Another router placed the user at the same time; please try again.')
-    })
+  /** Where the user sits, placed now if need be. Asking again changes nothing. Who has given up asking is passed over. */
+  login(request: LoginRequest, { traceparent, signal }: Asking = {}): Promise<Placement> {
+    return this.#users.run(request.user, () =>
+      this.#logins.run(async () => {
+        if (signal?.aborted) throw new NetworkError('unavailable', 'Nobody waits for this login any more.')
+        this.#assertLeading()
+        for (let attempt = 0; attempt < 3; attempt++) {
+          const placement = await this.#tryLogin(request, traceparent)
+          if (placement) return placement
+          this.#options.onFenced()
+        }
+        throw new NetworkError('unavailable', 'Another router placed the user at the same time; please try again.')
+      }),
+    )
   }
 
   /** The session of that generation is over. */
