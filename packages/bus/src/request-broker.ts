@@ -64,7 +64,9 @@ export class RequestBroker {
     })
     return {
       [Symbol.dispose]: () => {
-        for (const subscription of subscriptions) subscription.unsubscribe()
+        // What the server has sent already is still answered.
+        for (const subscription of subscriptions)
+          subscription.drain().catch(error => this.#log.debug({ err: error }, 'a served method was cut off'))
       },
     }
   }

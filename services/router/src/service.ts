@@ -98,8 +98,13 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
     ...workersApi({ bus, instance, store, keys, sessions }),
   }
   const requests = new OpenRequests()
-  // First nothing more comes in, then what came in is answered.
-  parts.defer(() => requests.idle(drainMs))
+  // First nothing more comes in, then what came in is answered. The bus keeps the order: with an answer to this question
+  // all has come that was sent before the server knew.
+  parts.defer(async () => {
+    if (bus.isConnected)
+      await sessions.placementOf('nobody').catch(error => log.warn({ err: error }, 'the bus is gone'))
+    await requests.idle(drainMs)
+  })
   parts.use(bus.serve(RouterDefinition, guarded(handlers, watch, requests)))
   admin.setServing(true)
 
