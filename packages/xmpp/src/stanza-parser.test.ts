@@ -22,16 +22,37 @@ function read(...chunks: string[]) {
 describe('the stanza parser', () => {
   test('finds stanzas wherever the chunks are cut', () => {
     const text =
-      '<message to="a@b"><body>x &amp; y</body><x xmlns="u:x"><z/></x></message> <presence/><iq id="1" type="get"><q xmlns="q"/></iq>'
+      `<message to="a@b"><body>x &amp; y</body><x xmlns="u:x"><z/></x></message> <presence a='>"' b = "'>" />` +
+      `<iq id="1" type="get"><q xmlns="q"/><![CDATA[<a>]] ]]></iq ><message><body>&#x1F600;&#233;&lt;</body></message>`
+    const whole = read(text)
+    assert.deepEqual(whole.errors, [])
+    assert.equal(
+      whole.stanzas.map(toXml).join(''),
+      '<message to="a@b"><body>x &amp; y</body><x xmlns="u:x"><z/></x></message>' +
+        '<presence a="&gt;&quot;" b="&apos;&gt;"/>' +
+        '<iq id="1" type="get"><q xmlns="q"/>&lt;a&gt;]] </iq><message><body>😀é&lt;</body></message>',
+    )
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: text.length })), cuts => {
         const places = [0, ...cuts.sort((a, b) => a - b), text.length]
-        const chunks = places.slice(1).map((end, index) => text.slice(places[index], end))
-        const { stanzas, errors } = read(...chunks)
+        const { stanzas, errors } = read(...places.slice(1).map((end, index) => text.slice(places[index], end)))
         assert.deepEqual(errors, [])
-        assert.equal(stanzas.map(toXml).join(''), text.replace('> <presence', '><presence'))
+        assert.equal(stanzas.map(toXml).join(''), whole.stanzas.map(toXml).join(''))
       }),
+      { numRuns: 1_000 },
     )
+  })
+
+  test('takes time in proportion to what arrives', () => {
+    const chunk = 'x'.repeat(65_536)
+    const timed = (chunks: number) => {
+      const begin = performance.now()
+      read('<message><body>', ...Array.from({ length: chunks }, () => chunk), '</body></message>')
+      return performance.now() - begin
+    }
+    timed(16)
+    // Quadratic reading took 25 s.
+    assert.ok(timed(160) < 2_500)
   })
 
   test('a deep stanza arrives empty, the next one whole', () => {
@@ -69,7 +90,11 @@ describe('the stanza parser', () => {
     'a character reference that XML does not have': '<message><body>&#1;</body></message>',
     'an unknown entity': '<message><body>&nbsp;</body></message>',
     'overlapping elements': '<message><a><b></a></b></message>',
-    'text without an end': `<message><body>${'x'.repeat(100_001)}`,
+    'a tag without an end': `<message ${'x'.repeat(100_001)}`,
+    'a comment': '<!-- -->',
+    'a document type': '<!DOCTYPE x>',
+    'an attribute twice': '<message to="a" to="b"/>',
+    'a bare ampersand': '<message><body>a & b</body></message>',
   }
   for (const [what, text] of Object.entries(broken)) {
     test(`${what} is an error, once, and not thrown`, () => {

@@ -1,9 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { Element } from 'ltx'
-import SaxParser from 'ltx/src/parsers/ltx.js'
-
-// Its type declarations forget that it is a class.
-const Sax = SaxParser as unknown as new () => EventEmitter & { write(data: string): void }
+import { XmlTokenizer } from './xml-tokenizer.ts'
 
 /** Bounds on what one stanza may be. */
 export interface ParserLimits {
@@ -11,7 +8,7 @@ export interface ParserLimits {
   readonly maxDepth: number
   /** Characters of text, names and attributes in one stanza, which is at least a third of its bytes. */
   readonly maxStanzaLength: number
-  /** Characters that may arrive without anything complete in them; beyond that the stream is given up. */
+  /** Characters of one tag; beyond that the stream is given up. */
   readonly maxPendingLength: number
 }
 
@@ -31,34 +28,34 @@ export class StreamParseError extends Error {
  */
 export class StanzaParser extends EventEmitter {
   readonly #limits: ParserLimits
-  readonly #sax = new Sax()
+  readonly #tokenizer: XmlTokenizer
   #root: Element | undefined
   /** The element being filled: the root between stanzas. */
   #cursor: Element | undefined
   #stanza: Element | undefined
   #depth = 0
   #length = 0
-  #pending = 0
   #excess: Excess | undefined
-  #isBroken = false
+  #isOver = false
 
   constructor(limits: ParserLimits) {
     super()
     this.#limits = limits
-    this.#sax.on('startElement', (name: string, attributes: Record<string, string>) => this.#onStart(name, attributes))
-    this.#sax.on('endElement', (name: string) => this.#onEnd(name))
-    this.#sax.on('text', (text: string) => this.#onText(text))
+    this.#tokenizer = new XmlTokenizer({
+      onStart: (name, attributes) => this.#onStart(name, attributes),
+      onEnd: name => this.#onEnd(name),
+      onText: text => this.#onText(text),
+    })
   }
 
   write(data: string): void {
-    if (this.#isBroken) return
-    this.#pending += data.length
+    if (this.#isOver) return
     try {
-      this.#sax.write(data)
+      this.#tokenizer.write(data)
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error))
     }
-    if (this.#pending > this.#limits.maxPendingLength) this.#fail('what arrives has no end')
+    if (this.#tokenizer.pending > this.#limits.maxPendingLength) this.#fail('what arrives has no end')
   }
 
   end(data?: string): void {
@@ -66,8 +63,7 @@ export class StanzaParser extends EventEmitter {
   }
 
   #onStart(name: string, attributes: Record<string, string>): void {
-    if (this.#isBroken) return
-    this.#pending = 0
+    if (this.#isOver) return
     if (this.#root === undefined) {
       this.#root = this.#cursor = new Element(name, attributes)
       this.emit('start', this.#root)
@@ -92,8 +88,7 @@ export class StanzaParser extends EventEmitter {
   }
 
   #onText(text: string): void {
-    if (this.#isBroken) return
-    this.#pending = 0
+    if (this.#isOver) return
     // Between stanzas servers send whitespace to keep connections open.
     if (this.#stanza === undefined || this.#excess !== undefined) return
     this.#length += text.length
@@ -110,11 +105,15 @@ export class StanzaParser extends EventEmitter {
   }
 
   #onEnd(name: string): void {
-    if (this.#isBroken) return
-    this.#pending = 0
+    if (this.#isOver) return
     if (this.#depth === 0) {
-      if (this.#root === undefined) this.#fail('an end without a start')
-      else this.emit('end', this.#root)
+      if (this.#root?.name !== name) {
+        this.#fail('an end without a start')
+        return
+      }
+      // What follows the end of the stream is nothing that anybody listens for.
+      this.#isOver = true
+      this.emit('end', this.#root)
       return
     }
     this.#depth--
@@ -135,8 +134,8 @@ export class StanzaParser extends EventEmitter {
   }
 
   #fail(reason: string): void {
-    if (this.#isBroken) return
-    this.#isBroken = true
+    if (this.#isOver) return
+    this.#isOver = true
     this.emit('error', new StreamParseError(`The stream from the XMPP server cannot be read: ${reason}.`))
   }
 }
