@@ -94,7 +94,9 @@ export class Outbox {
 
   #wait(queue: Queue, item: Outgoing): void {
     const bytes = commandCodec.sizeOf(item.command)
-    if (queue.items.length >= maxPendingItems || queue.bytes + bytes > maxPendingBytes) {
+    // The first may have any size that a stanza can have: waiting would not make it smaller.
+    const isOverBytes = queue.items.length > 0 && queue.bytes + bytes > maxPendingBytes
+    if (queue.items.length >= maxPendingItems || isOverBytes) {
       item.onFailed(new NetworkError('rate-limited', 'Too much is waiting for your login; try again later.'))
       return
     }
