@@ -66,6 +66,7 @@ describe('a component of a real Prosody', () => {
   test('a wrong secret is told and tried again, and stopping does not wait for it', async context => {
     const { component, lines } = connect(context, { secret: 'wrong' })
     await waitUntil(() => lines.some(line => line.includes('refuses the component secret')), { deadlineMs: 10_000 })
+    assert.equal(await component.stop(), 0)
   })
 
   test('what was unconfirmed when the server died arrives after its return, in order', async context => {
