@@ -11,6 +11,9 @@ export interface DatabaseWatchOptions {
   readonly everyMs?: number
 }
 
+/** Counting is work for a large table, so it is done less often than asking whether the database is there. */
+const countEveryMs = 30_000
+
 /** Looks after the database: whether it answers, for readiness, and how many accounts it has, for metrics. */
 export class DatabaseWatch implements AsyncDisposable {
   readonly #options: DatabaseWatchOptions
@@ -18,6 +21,7 @@ export class DatabaseWatch implements AsyncDisposable {
   readonly #running: Promise<void>
   #isAvailable = true
   #accounts = 0
+  #countedAt = -Infinity
 
   constructor(options: DatabaseWatchOptions) {
     this.#options = options
@@ -28,7 +32,7 @@ export class DatabaseWatch implements AsyncDisposable {
     return this.#isAvailable
   }
 
-  /** Accounts at the last look. */
+  /** Accounts at the last count. */
   get accounts(): number {
     return this.#accounts
   }
@@ -52,7 +56,11 @@ export class DatabaseWatch implements AsyncDisposable {
     const { store, log, onPing, onChange } = this.#options
     const wasAvailable = this.#isAvailable
     try {
-      this.#accounts = await store.accounts.count()
+      await store.ping()
+      if (performance.now() - this.#countedAt >= countEveryMs) {
+        this.#accounts = await store.accounts.count()
+        this.#countedAt = performance.now()
+      }
       this.#isAvailable = true
       onPing('ok')
       if (!wasAvailable) log.info({}, 'the database is available again')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import {
@@ -273,6 +273,22 @@ for (const [kind, start] of Object.entries(databases)) {
       const table = frontend.bus.table('placements', protoValue(Placement))
       assert.equal(await table.get(placementKey(instance, user)), undefined)
       assert.deepEqual(await database.rowsOf(user), [])
+    })
+
+    test('what NATS keeps holds no password', async () => {
+      const user = someone()
+      await frontend.register(user, 'romeo', password)
+      await frontend.router.login({ user, nickHint: '' })
+      await fetch(user)
+      const kept = await readdir(nats.storeDir, { recursive: true, withFileTypes: true })
+      const files = kept.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+      const contents = await Promise.all(files.map(file => readFile(file)))
+      const encoded = Buffer.from(user).toString('base64url')
+      assert.ok(
+        contents.some(content => content.includes(encoded)),
+        'the placement is in a file',
+      )
+      for (const content of contents) assert.ok(!content.includes(password))
     })
   })
 }
