@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import {
+  Child,
+  freePort,
+  IrcClient,
+  type IrcServer,
+  isAlive,
+  type ProsodyServer,
+  repositoryRoot,
+  startNgircd,
+  startProsody,
+  TemporaryFolder,
+  waitUntil,
+  XmppClient,
+  xml,
+} from '../src/index.ts'
+
+const jid = 'irc.localhost'
+const secret = 'component-secret-of-this-test'
+
+interface World extends AsyncDisposable {
+  readonly prosody: ProsodyServer
+  readonly ircd: IrcServer
+  readonly dir: string
+  readonly cfg: string
+}
+
+/** An XMPP server, an IRC server and a Spectrum 2 configuration as people have them. */
+async function world(): Promise<World> {
+  await using resources = new AsyncDisposableStack()
+  const folder = resources.use(await TemporaryFolder.create('start'))
+  const prosody = resources.use(
+    await startProsody({ component: { jid, secret }, users: [{ name: 'romeo', password: 'x' }] }),
+  )
+  const ircd = resources.use(await startNgircd())
+  const cfg = join(folder.path, 'irc.cfg')
+  await writeFile(
+    cfg,
+    `[service]
+jid = ${jid}
+password = ${secret}
+server = 127.0.0.1
+port = ${prosody.componentPort}
+server_mode = 0
+backend_host = 127.0.0.1
+backend = /usr/bin/spectrum2_libcommuni_backend
+irc_server = 127.0.0.1:${ircd.port}
+[identity]
+name = IRC
+[database]
+type = sqlite3
+database = ${folder.path}/data/$jid.sql
+`,
+    { mode: 0o600 },
+  )
+  const left = resources.move()
+  return { prosody, ircd, dir: folder.path, cfg, [Symbol.asyncDispose]: () => left.disposeAsync() }
+}
+
+/** Launches what `npm start -- …` runs. */
+function launch(...args: string[]): Child {
+  return Child.launch({
+    name: 'npm start',
+    command: process.execPath,
+    args: [join(repositoryRoot, 'scripts/start.mjs'), ...args],
+    isReady: () => true,
+  })
+}
+
+async function untilReady(child: Child): Promise<void> {
+  const isReady = () => {
+    if (!child.isRunning) throw new Error(child.log)
+    return child.lines.includes(`ready: ${jid} is connected to 127.0.0.1:${readyPort(child)}`)
+  }
+  await waitUntil(isReady, { deadlineMs: 60_000, describe: () => child.log })
+}
+
+const readyPort = (child: Child) => /^ready: .*:(\d+)$/m.exec(child.log)?.[1]
+
+/** Process ids below this one. */
+function descendants(pid: number): number[] {
+  const parents = readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .flatMap(name => {
+      const path = `/proc/${name}/stat`
+      try {
+        return [[Number(name), Number(readFileSync(path, 'utf8').split(') ')[1]?.split(' ')[1])] as const]
+      } catch {
+        // It has ended since it was listed.
+        return []
+      }
+    })
+  const children = parents.filter(([, parent]) => parent === pid).map(([child]) => child)
+  return children.flatMap(child => [child, ...descendants(child)])
+}
+
+/** Empty for a process that has ended. */
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+test('an instance starts from its configuration, keeps what it knows over a restart and leaves nobody behind', async () => {
+  await using here = await world()
+  const { prosody, ircd } = here
+  const login = { port: prosody.clientPort, domain: 'localhost', name: 'romeo', password: 'x' }
+  await using romeo = await XmppClient.connect(login)
+  await using juliet = await IrcClient.connect({ port: ircd.port, nick: 'juliet' })
+  await juliet.join('#balcony')
+
+  await using first = launch('--config', here.cfg, '--irc.flood_rate=0')
+  await untilReady(first)
+  await romeo.request('set', jid, '<query xmlns="jabber:iq:register"><username>romeo</username><password/></query>')
+  const below = descendants(first.pid)
+  assert.ok(below.length >= 5, `start, nats-server and three services: ${below}`)
+  for (const pid of below) assert.ok(!commandLine(pid).includes(secret), 'the secret is in no command line')
+  await first.kill('SIGTERM')
+  assert.equal(first.exitCode, 0, first.log)
+  assert.deepEqual(below.filter(isAlive), [])
+  assert.equal(first.lines.filter(line => line.startsWith('ready:')).length, 1)
+  assert.equal(statSync(join(here.dir, 'data/master.key')).mode & 0o777, 0o600)
+  assert.ok(existsSync(join(here.dir, `data/${jid}.sql`)))
+
+  await using second = launch(`--config=${here.cfg}`)
+  await untilReady(second)
+  romeo.sends(xml`<presence to="${`#balcony@${jid}/romeo`}"><x xmlns="http://jabber.org/protocol/muc"/></presence>`)
+  await romeo.receives('<message type="groupchat"><subject/></message>', { deadlineMs: 30_000 })
+  romeo.sends(xml`<message to="${`#balcony@${jid}`}" type="groupchat"><body>still registered</body></message>`)
+  await juliet.waitFor(/PRIVMSG #balcony :still registered/)
+  await second.kill('SIGINT')
+  assert.equal(second.exitCode, 0, second.log)
+})
+
+test('each process that dies is started again, nats-server too', async () => {
+  await using here = await world()
+  await using gateway = launch('--config', here.cfg)
+  await untilReady(gateway)
+  for (const part of ['nats-server', '/services/router/', '/services/worker/', '/services/frontend/']) {
+    const find = () => descendants(gateway.pid).filter(pid => commandLine(pid).includes(part))
+    const [victim, ...others] = find()
+    assert.ok(victim !== undefined && others.length === 0, `one process of ${part}`)
+    process.kill(victim, 'SIGKILL')
+    await waitUntil(() => find().some(pid => pid !== victim), { describe: () => gateway.log })
+  }
+  assert.match(gateway.log, /nats-server ended .*starting it again/)
+})
+
+test('what cannot work is said in one sentence', async () => {
+  await using here = await world()
+  const port = await freePort()
+  await using occupied = createServer()
+  occupied.listen(port, '127.0.0.1')
+  await once(occupied, 'listening')
+  const readOnly = join(here.dir, 'file')
+  await writeFile(readOnly, '')
+  await mkdir(join(here.dir, 'other'))
+  await chmod(join(here.dir, 'other'), 0o700)
+  const cases: [string[], RegExp][] = [
+    [['--frobnicate'], /^--frobnicate: is not a known flag$/m],
+    [['--config', here.cfg, '--service.nonsense=1'], /^--service\.nonsense: is not a known option/m],
+    [['--config', join(here.dir, 'none.cfg')], /none\.cfg: the configuration file cannot be read/],
+    [['--config', here.cfg, `--http.port=${port}`], /^Port \d+ is in use by another program/m],
+    [['--config', here.cfg, `--database.database=${readOnly}/x.sql`], /^The folder \S+ cannot be written \(E[A-Z]+\)/m],
+    [
+      ['--config', here.cfg, '--service.password=wrong'],
+      /^The XMPP server at \S+ refuses the secret of irc\.localhost/m,
+    ],
+  ]
+  for (const [args, sentence] of cases) {
+    await using gateway = launch(...args)
+    await waitUntil(() => !gateway.isRunning, { deadlineMs: 60_000, describe: () => gateway.log })
+    await gateway.ended
+    assert.match(gateway.log, sentence)
+    assert.equal(gateway.exitCode, 1)
+    assert.ok(!gateway.lines.some(line => line.startsWith('ready:')))
+  }
+})
+
+test('an XMPP server that is not there yet is waited for', async () => {
+  await using here = await world()
+  const { prosody } = here
+  await prosody.stop()
+  await using gateway = launch('--config', here.cfg)
+  await waitUntil(() => gateway.log.includes('cannot be reached yet'), {
+    deadlineMs: 60_000,
+    describe: () => gateway.log,
+  })
+  await prosody.start()
+  await untilReady(gateway)
+})
