@@ -15,6 +15,7 @@ import { guarded } from './listeners.ts'
 import type { BusOptions, Timings } from './options.ts'
 import { type OwnerRecord, OwnerRegistry } from './owner-registry.ts'
 import type { Owners, Ownership } from './ownership.ts'
+import { Pacer } from './pacer.ts'
 import { BatchPublisher, PublisherHub } from './publisher.ts'
 import { Readers } from './reader.ts'
 import { RequestBroker } from './request-broker.ts'
@@ -77,6 +78,7 @@ const defaultTimings: Timings = {
   ackTimeoutMs: 1500,
 }
 const flushOnCloseMs = 2000
+const purgeSpacingMs = 100
 
 const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
@@ -148,6 +150,7 @@ class NatsBus implements Bus {
       cursors: this.#bucket<CursorRecord>('cursors'),
       ticker: this.#ticker,
       dead: new DeadLetters(connection, instance),
+      purges: new Pacer(purgeSpacingMs),
       process: processId,
       timings: this.#timings,
     }

@@ -47,6 +47,7 @@ export class Connection {
   /** A server left the cluster (its connect URLs were withdrawn): readers that it served will hear nothing any more. */
   readonly serverLost: Listeners<[]>
   isConnected = true
+  #isClosing = false
 
   private constructor(nc: NatsConnection, log: Logger, count: Count) {
     this.nc = nc
@@ -113,11 +114,16 @@ export class Connection {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true
     await this.nc.close()
   }
 
   async #follow(statuses: AsyncIterable<Status>): Promise<void> {
     for await (const status of statuses) this.#onStatus(status)
+    if (this.#isClosing) return
+    // It reconnects for ever; what ends it all the same must at least be seen.
+    this.log.error({ err: await this.nc.closed() }, 'the client has given the connection to NATS up')
+    this.#set(false, '')
   }
 
   #onStatus(status: Status): void {

@@ -16,6 +16,7 @@ import type { Delivery, LaneConsumer, LaneHandler } from './lanes.ts'
 import { guarded } from './listeners.ts'
 import type { ServiceName, Timings } from './options.ts'
 import type { Ownership } from './ownership.ts'
+import type { Pacer } from './pacer.ts'
 import type { Reader, Readers, StreamMessage } from './reader.ts'
 import type { Streams } from './streams.ts'
 import { jetStreamApi, type Lane, laneFilter } from './subjects.ts'
@@ -42,6 +43,8 @@ export interface ConsumerContext {
   cursors: Bucket<CursorRecord>
   ticker: Ticker
   dead: DeadLetters
+  /** Purges stop a stream for milliseconds: thousands of busy lanes must take turns. */
+  purges: Pacer
   process: string
   timings: Timings
 }
@@ -348,7 +351,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
 
   #isPurgeDue(now: number): boolean {
     if (this.#isPurging || !this.#context.connection.isConnected) return false
-    return this.#bytesSincePurge >= purgeBytes || now - this.#lastPurgeAt >= this.#context.timings.purgeMs
+    if (this.#bytesSincePurge >= purgeBytes) return true
+    return now - this.#lastPurgeAt >= this.#context.timings.purgeMs && this.#context.purges.take(now)
   }
 
   #purge(now: number): void {

@@ -38,7 +38,7 @@ export interface Timings {
   readerHeartbeatMs: number
   /** At most so long after an item was finished the cursor is written: 50. */
   commitMs: number
-  /** A lane is purged up to its cursor at least this far apart: 5,000. */
+  /** A lane is purged up to its cursor at least this far apart, and after going idle: 5,000. 16 MiB purge it sooner. */
   purgeMs: number
   /** A batch without an answer is sent again: 1,500. */
   ackTimeoutMs: number

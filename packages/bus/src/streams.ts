@@ -22,7 +22,8 @@ interface StreamConfig {
 
 const nanosPerMs = 1e6
 const dedupWindowMs = 120_000
-const createTimeoutMs = 10_000
+// A server that is asked by several processes at once may leave one of them without an answer.
+const createTimeoutMs = 3000
 const defaults = { maxMessagesPerLane: 50_000, maxStreamBytes: 2 ** 30 }
 const maxDeadBytes = 64 * 2 ** 20
 
