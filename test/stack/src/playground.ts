@@ -30,7 +30,7 @@ export async function runPlayground(): Promise<void> {
       },
       onEvent: say,
     })
-    const { jid, prosody, ircServer } = stack
+    const { jid, prosody } = stack
     process.stdout.write(
       `ready: ${jid} is connected to 127.0.0.1:${prosody.componentPort} after ${seconds(performance.now() - begun)}\n`,
     )
