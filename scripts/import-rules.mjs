@@ -26,7 +26,7 @@ const mayImport = {
 const doors = [
   { what: /^(@prisma\/|prisma$|@libsql\/|pg$)/, only: ['packages/store'] },
   { what: /^(@nats-io\/|nats$)/, only: ['packages/bus'] },
-  { what: /^(@xmpp\/|ltx$|saxes$)/, only: ['packages/xmpp', 'test/stack'] },
+  { what: /^(@xmpp\/|ltx$|saxes$)/, only: ['packages/xmpp', 'test'] },
   { what: /^(pino|prom-client)$|^@opentelemetry\//, only: ['packages/service-kit'] },
 ]
 
