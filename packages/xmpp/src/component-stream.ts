@@ -4,7 +4,7 @@ import { type ComponentEntity, component } from '@xmpp/component'
 import type { Element } from './element.ts'
 import { type ParserLimits, StanzaParser } from './stanza-parser.ts'
 
-/** Fields first, then a fixed sentence. */
+/** Fields first, then a fixed sentence. Which component it is, the caller's log says itself. */
 export interface StreamLog {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
@@ -181,8 +181,8 @@ export class ComponentStream {
     this.#told = ''
     this.#attempt = 0
     this.#entity.reconnect.delay = this.#nextDelay()
-    const { domain, host, port } = this.#options
-    this.#options.log.info({ jid: domain, host, port }, 'component connected')
+    const { host, port } = this.#options
+    this.#options.log.info({ host, port }, 'component connected')
     if (this.#isPaused) this.#entity.socket?.pause()
     this.#listener.onOnline()
   }
@@ -207,15 +207,15 @@ export class ComponentStream {
     clearTimeout(this.#watchdog)
     if (!this.#isOnline) return
     this.#isOnline = false
-    if (!this.#isStopped) this.#options.log.warn({ jid: this.#options.domain }, 'component disconnected')
+    if (!this.#isStopped) this.#options.log.warn({}, 'component disconnected')
     this.#listener.onOffline()
   }
 
   #tell(kind: string, fields: object, message: string): void {
     if (this.#told === kind || this.#isStopped) return
     this.#told = kind
-    const { domain, host, port } = this.#options
-    this.#options.log.warn({ jid: domain, host, port, ...fields }, message)
+    const { host, port } = this.#options
+    this.#options.log.warn({ host, port, ...fields }, message)
   }
 }
 

@@ -33,7 +33,7 @@ export class ComponentLink {
   readonly #stopping = new AbortController()
   #component: Component | undefined
   #running: Promise<void> | undefined
-  #wake = Promise.withResolvers<void>()
+  readonly #sleepers = new Set<() => void>()
   #subscriptions: Disposable[] = []
 
   constructor(options: ComponentLinkOptions) {
@@ -47,7 +47,7 @@ export class ComponentLink {
 
   async start(): Promise<void> {
     const { bus, instance } = this.#options
-    const wake = () => this.#wake.resolve()
+    const wake = () => this.#wake()
     this.#subscriptions = [
       bus.owners.onDeath(wake),
       await bus.owners.watch(componentResource(instance), (_, owner) => {
@@ -60,7 +60,7 @@ export class ComponentLink {
   /** Hands over: what was written is confirmed, what was read is no longer ours to wait for. */
   async stop(): Promise<void> {
     this.#stopping.abort()
-    this.#wake.resolve()
+    this.#wake()
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
     await this.#running
   }
@@ -96,17 +96,24 @@ export class ComponentLink {
 
   /** Sleeps, but not over news of owners. */
   async #pause(ms: number): Promise<void> {
-    const timer = setTimeout(() => this.#wake.resolve(), ms)
-    await this.#wake.promise
+    if (this.#stopping.signal.aborted) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ms)
+    this.#sleepers.add(resolve)
+    await promise
+    this.#sleepers.delete(resolve)
     clearTimeout(timer)
-    if (!this.#stopping.signal.aborted) this.#wake = Promise.withResolvers()
+  }
+
+  #wake(): void {
+    for (const wake of this.#sleepers) wake()
   }
 
   async #serve(ownership: Ownership): Promise<void> {
     const { open, onActive, log } = this.#options
     const over = new AbortController()
     const { component, feed } = open(() => ownership.mayAct())
-    ownership.onLost(reason => {
+    const watch = ownership.onLost(reason => {
       log.warn({ reason }, 'another frontend has taken the component over')
       over.abort()
     })
@@ -122,6 +129,8 @@ export class ComponentLink {
       else over.signal.addEventListener('abort', () => resolve(), { once: true })
     })
     await taking
+    // Our own release is no loss.
+    watch[Symbol.dispose]()
     await this.#close(component, feed, consumers, ownership)
     onActive(false)
   }
@@ -148,7 +157,7 @@ export class ComponentLink {
       if (ownership === undefined) return
       try {
         const lost = feed.handler(reason => {
-          log.warn({ partition, reason }, 'an event lane was lost')
+          if (!over.signal.aborted) log.warn({ partition, reason }, 'an event lane was lost')
           over.abort()
         })
         const consumer = await bus.consume(eventLane(instance, partition), eventCodec, ownership, lost)
