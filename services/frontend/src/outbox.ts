@@ -97,8 +97,16 @@ export class Outbox {
     // The first may have any size that a stanza can have: waiting would not make it smaller.
     const isOverBytes = queue.items.length > 0 && queue.bytes + bytes > maxPendingBytes
     if (queue.items.length >= maxPendingItems || isOverBytes) {
-      item.onFailed(new NetworkError('rate-limited', 'Too much is waiting for your login; try again later.'))
-      return
+      if (item.command.command?.$case === 'probePresence') {
+        // A server probes every contact of a roster at once; nobody misses an answer of a session that begins.
+        this.#options.metrics.dropped.inc({ reason: 'probe-before-login' })
+        return
+      }
+      // Who goes must be able to go, or would stay for ever.
+      if (item.session !== 'optional') {
+        item.onFailed(new NetworkError('rate-limited', 'Too much is waiting for your login; try again later.'))
+        return
+      }
     }
     queue.items.push(item)
     queue.bytes += bytes

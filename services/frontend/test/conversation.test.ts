@@ -81,6 +81,8 @@ describe('a frontend between a real XMPP server and a real bus', () => {
     )
     romeo.sends(`<presence to="${roomJid}/romeo" id="j1"><x xmlns="http://jabber.org/protocol/muc"/></presence>`)
     await romeo.receives(`<presence type="error" id="j1" from="${roomJid}/romeo"><error type="auth"/></presence>`)
+    const selfPing = await romeo.request('get', `${roomJid}/romeo`, '<ping xmlns="urn:xmpp:ping"/>')
+    assert.ok(selfPing.getChild('error')?.getChild('not-acceptable'), String(selfPing))
     romeo.sends(`<message to="tybalt@${jid}" id="m1" type="chat"><body>?</body></message>`)
     await romeo.receives('<message type="error" id="m1"><error type="wait"/></message>')
   })
@@ -209,6 +211,8 @@ describe('a frontend between a real XMPP server and a real bus', () => {
       `<message type="groupchat" from="${roomJid}/romeo" id="g1"><body>hello &lt;&amp;&gt;</body><origin-id xmlns="urn:xmpp:sid:0" id="o1"/></message>`,
     )
 
+    const selfPing = await romeo.request('get', `${roomJid}/romeo`, '<ping xmlns="urn:xmpp:ping"/>')
+    assert.equal(selfPing.attrs.type, 'result')
     romeo.sends(`<message type="groupchat" to="${roomJid}"><subject>plague</subject></message>`)
     assert.equal((await neighbours.command('setSubject')).value.subject, 'plague')
     romeo.sends(
