@@ -71,22 +71,27 @@ for (const topology of topologies())
       )
     })
 
-    test('what is no XML ends the stream, and only the stream', async () => {
-      const user = await system.user('malformed')
-      const room = `#malformed@${system.jid}`
-      await user.joins(room)
-      const { connections } = system.xmpp
-      const before = await system.metric('frontend', 'spectrum_frontend_streams_lost_total')
-      const from = system.irc.lines.length
-      system.xmpp.sends(`<message from="${user.jid}" to="mercutio@${system.jid}"><a></b></message>`)
-      await waitUntil(() => system.xmpp.connections > connections && system.xmpp.isConnected, { deadlineMs: 60_000 })
-      assert.ok((await system.metric('frontend', 'spectrum_frontend_streams_lost_total')) > before)
-      await unharmed(user, 'after the malformed')
-      assert.deepEqual(
-        system.irc.lines.slice(from).filter(line => /^(PART|QUIT|JOIN|NICK)/.test(line)),
-        [],
-      )
-    })
+    for (const [name, malformed] of [
+      ['overlapping', '<a></b>'],
+      ['nul', '<body>&#0;</body>'],
+      ['declaration', '<body><!DOCTYPE x></body></a>'],
+    ] as const)
+      test(`what is no XML ends the stream, and only the stream: ${name}`, async () => {
+        const user = await system.user(name)
+        const room = `#malformed@${system.jid}`
+        await user.joins(room)
+        const { connections } = system.xmpp
+        const before = await system.metric('frontend', 'spectrum_frontend_streams_lost_total')
+        const from = system.irc.lines.length
+        system.xmpp.sends(`<message from="${user.jid}" to="mercutio@${system.jid}">${malformed}</message>`)
+        await waitUntil(() => system.xmpp.connections > connections && system.xmpp.isConnected, { deadlineMs: 60_000 })
+        assert.ok((await system.metric('frontend', 'spectrum_frontend_streams_lost_total')) > before)
+        await unharmed(user, `after ${name}`)
+        assert.deepEqual(
+          system.irc.lines.slice(from).filter(line => /^(PART|QUIT|JOIN|NICK)/.test(line)),
+          [],
+        )
+      })
 
     test('addresses that cannot be are refused or counted', async () => {
       const user = await system.user('address')
