@@ -120,3 +120,22 @@ test('a worker whose backend was given to another says nothing more and leaves t
   assert.equal(lines(/«(once)» id=m1/).length, 1)
   assert.equal(lines(/«(heard once)»/).length, 1)
 })
+
+test('somebody leaves while no worker runs: clients are told when the next one has joined again', async () => {
+  await using mercutio = await IrcClient.connect({ port: server.port, nick: 'mercutio' })
+  await using benvolio = await IrcClient.connect({ port: server.port, nick: 'benvolio' })
+  await mercutio.join('#gap')
+  await benvolio.join('#gap')
+  const joined = await enter('#gap')
+  await workers.pop()?.[Symbol.asyncDispose]()
+  await benvolio.waitFor(/:romeo!\S+ QUIT/)
+  mercutio.send('PART #gap')
+  await benvolio.waitFor(/:mercutio!\S+ PART/)
+  await addWorker()
+  await neighbours.hears(user, /orchard: gone #gap\/mercutio/, joined)
+  const since = neighbours.told(user).slice(joined)
+  assert.deepEqual(
+    since.filter(line => /romeo|gateway|subject|gone #gap\/benvolio/.test(line)),
+    [],
+  )
+})

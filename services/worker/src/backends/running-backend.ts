@@ -68,6 +68,10 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       forward: (command, backend) => this.#forward(command, backend),
       deliver: delivery => this.#deliver(delivery),
       start: (user, { generation }) => this.#startSession({ user, generation, username: '', settings: {} }),
+      evict: (user, { generation }) => {
+        const session = this.sessions.get(user)
+        if (session !== undefined && session.generation < generation) session.disowned()
+      },
       refuse: (delivery, error) => this.#refuse(delivery, error),
       ignore: (delivery, reason) => this.#ignore(delivery, reason),
       isLost: () => this.#isLost,

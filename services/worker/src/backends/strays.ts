@@ -16,6 +16,8 @@ export interface StrayOptions {
   deliver(delivery: Delivery<Command>): boolean
   /** The user is placed here but no session runs: starts one. */
   start(user: string, placement: Placement): void
+  /** The user is placed elsewhere: a session that is older than that ends. */
+  evict(user: string, placement: Placement): void
   refuse(delivery: Delivery<Command>, error: NetworkError): void
   /** Nothing is to be done. */
   ignore(delivery: Delivery<Command>, reason: string): void
@@ -86,7 +88,7 @@ export class Strays {
   }
 
   async #route(delivery: Delivery<Command>): Promise<void> {
-    const { backend, placementOf, login, forward, deliver, start, refuse, ignore } = this.#options
+    const { backend, placementOf, login, forward, deliver, start, evict, refuse, ignore } = this.#options
     const command = delivery.item
     const body = command.command
     // An old stop must not reach a newer session, and one that is over needs no stop.
@@ -107,6 +109,7 @@ export class Strays {
       if (deliver(delivery)) return
       return refuse(delivery, new NetworkError('unavailable', 'The session is being moved.'))
     }
+    evict(command.user, placement)
     if (command.forwards >= 2) return refuse(delivery, new NetworkError('unavailable', 'The session is being moved.'))
     await forward({ ...command, generation: placement.generation, forwards: command.forwards + 1 }, placement.backend)
     ignore(delivery, 'forwarded')

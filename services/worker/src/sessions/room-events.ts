@@ -38,6 +38,7 @@ export function roomReady(session: Session, { room: id }: Of<'room-ready'>): voi
   const joins = room.pending
   room.pending = []
   if (joins.length > 0) session.markChanged()
+  else session.snapshots.markOutdated()
   for (const join of joins) enter(session, room, join)
   const held = room.held
   room.held = []
@@ -124,6 +125,7 @@ export function occupantChanged(session: Session, { room: id, occupant, change }
         // The list may be told again by a network that was asked to join twice.
         if (change.kind === 'present' && room.told.get(occupant.nick) === digest(occupant)) return
         remember(room, occupant)
+        if (change.kind !== 'changed') session.snapshots.markOutdated()
       }
       const details = change.kind === 'changed' ? { actor: change.actor ?? '', reason: change.reason ?? '' } : {}
       return tellViews(session, room, node => available(room, node, occupant, details))
@@ -134,6 +136,7 @@ export function occupantChanged(session: Session, { room: id, occupant, change }
       // That the user is out is told by `room-left`.
       if (occupant.self) return
       room.told.delete(occupant.nick)
+      session.snapshots.markOutdated()
       const isLeft = change.kind === 'left'
       const details = isLeft
         ? { status: change.reason ?? '' }
@@ -153,6 +156,7 @@ export function occupantChanged(session: Session, { room: id, occupant, change }
       } else {
         room.told.delete(occupant.nick)
         remember(room, { ...occupant, nick: change.to })
+        session.snapshots.markOutdated()
       }
       return tellRename(session, room, occupant, change.to)
   }

@@ -6,6 +6,8 @@ export interface SnapshotsOptions {
   /** Least time between two writes, and after a failed one: milliseconds. */
   readonly intervalMs: number
   readonly retryMs?: number
+  /** How long {@link Snapshots.markOutdated} may wait; default 10 s. */
+  readonly lazyMs?: number
   readonly log: Logger
   read(): SessionSnapshot
   write(snapshot: SessionSnapshot): Promise<void>
@@ -22,6 +24,7 @@ export class Snapshots {
   #stored = 0
   #waiting: { readonly change: number; readonly done: () => void }[] = []
   #timer: NodeJS.Timeout | NodeJS.Immediate | undefined
+  #outdated: NodeJS.Timeout | undefined
   #isWriting = false
   #isClosed = false
   #lastMs = Number.NEGATIVE_INFINITY
@@ -38,6 +41,12 @@ export class Snapshots {
   markChanged(): void {
     this.#changes++
     this.#schedule()
+  }
+
+  /** Something changed that a new owner had better know: written with the next change, or alone after some seconds. */
+  markOutdated(): void {
+    if (this.#timer !== undefined || this.#isWriting || this.#isClosed || this.#outdated !== undefined) return
+    this.#outdated = setTimeout(() => this.markChanged(), this.#options.lazyMs ?? 10_000).unref()
   }
 
   /** Calls back once everything up to now is stored; at once when it is, or when nothing is stored any more. */
@@ -79,6 +88,8 @@ export class Snapshots {
     clearTimeout(this.#timer as NodeJS.Timeout)
     clearImmediate(this.#timer as NodeJS.Immediate)
     this.#timer = undefined
+    clearTimeout(this.#outdated)
+    this.#outdated = undefined
   }
 
   #write(): void {
@@ -86,6 +97,8 @@ export class Snapshots {
     const { write, read, onResult, log, retryMs = 1_000 } = this.#options
     const change = this.#changes
     this.#isWriting = true
+    clearTimeout(this.#outdated)
+    this.#outdated = undefined
     this.#lastMs = performance.now()
     write(read()).then(
       () => {
@@ -113,12 +126,18 @@ export class Snapshots {
   }
 }
 
+/** Most nicks in one snapshot: a snapshot is one message of the bus, and written often. */
+const maxNicks = 2_000
+
 /** What a new owner needs to go on. A room whose JID is spelled in several ways is written once for each. */
 export function snapshotOf(session: Session): SessionSnapshot {
   const rooms: SessionSnapshot_JoinedRoom[] = []
+  let nicks = maxNicks
   for (const room of session.rooms) {
     const nodes = new Set([...room.views.map(view => view.node), ...room.pending.map(join => join.node)])
-    for (const node of nodes)
+    let occupants: string[] = room.views.length > 0 && room.told.size <= nicks ? [...room.told.keys()] : []
+    nicks -= occupants.length
+    for (const node of nodes) {
       rooms.push({
         name: room.name,
         node,
@@ -128,7 +147,10 @@ export function snapshotOf(session: Session): SessionSnapshot {
         pending: Object.fromEntries(
           room.pending.filter(join => join.node === node).map(({ resource, stanzaId }) => [resource, stanzaId]),
         ),
+        occupants,
       })
+      occupants = []
+    }
   }
   return {
     generation: session.generation,
