@@ -25,6 +25,9 @@ import type { Ticker, Ticking } from './ticker.ts'
 
 const commitItems = 64
 const commitTimeoutMs = 1000
+// While one slow user holds low back, the record grows with the others: a large one is written less often.
+const manyUsers = 500
+const maxCommitGapMs = 500
 /** An owner whose cursor is unanswered for so long … */
 const holdBackAfterMs = 1000
 /** … finishes at most so many more items. */
@@ -73,6 +76,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   #isCommitting = false
   #finishedSinceCommit = 0
   #lastCommitAt = 0
+  #commitGapMs = 0
   #unansweredSince: number | undefined
   #finishedUnanswered = 0
   #committedLow: number
@@ -269,8 +273,11 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     } catch (error) {
       const { lane, sequence } = { lane: this.#lane.key, sequence: Math.floor(delivery.position / positionsPerMessage) }
       this.#context.connection.log.error({ err: error, lane, sequence }, 'the handler of an item failed')
-      const letter = { lane, sequence, reason: 'handler-failed', data: this.#codec.encode([delivery.item]) }
-      this.#afterBurial(this.#context.dead.put(letter), () => delivery.finish())
+      const bury = async () => {
+        const data = this.#codec.encode([delivery.item])
+        await this.#context.dead.put({ lane, sequence, reason: 'handler-failed', data })
+      }
+      this.#afterBurial(bury(), () => delivery.finish())
     }
   }
 
@@ -283,7 +290,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   }
 
   #afterBurial(burial: Promise<void>, then: () => void): void {
-    burial.then(then).catch(error => this.#context.connection.log.error({ err: error }, 'a burial failed'))
+    const { log } = this.#context.connection
+    burial.catch(error => log.error({ err: error, lane: this.#lane.key }, 'nothing could be put aside')).finally(then)
   }
 
   #touch(): void {
@@ -294,10 +302,12 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
 
   #commit(): void {
     if (this.#isCommitting || !this.#isDirty || this.#state === 'closed') return
+    const now = performance.now()
+    if (now - this.#lastCommitAt < this.#commitGapMs) return
     this.#isCommitting = true
     this.#isDirty = false
     this.#finishedSinceCommit = 0
-    this.#lastCommitAt = performance.now()
+    this.#lastCommitAt = now
     this.#unansweredSince ??= this.#lastCommitAt
     this.#write()
       .catch(error => this.#onCommitFailed(error))
@@ -312,10 +322,11 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   async #write(): Promise<void> {
     const { cursors, process, connection } = this.#context
     const now = Math.floor(Date.now() / 1000)
-    const { record, leftOut } = this.#cursor.record(this.#ownership.epoch, process, now)
+    const { record, users, leftOut } = this.#cursor.record(this.#ownership.epoch, process, now)
     if (leftOut > 0) connection.count('bus_cursor_truncated', {}, leftOut)
     this.#revision = await cursors.update(this.#lane.key, record, this.#revision, commitTimeoutMs)
     this.#committedLow = record.low
+    this.#commitGapMs = users > manyUsers ? Math.min(maxCommitGapMs, users / 10) : 0
     this.#unansweredSince = undefined
     this.#finishedUnanswered = 0
   }

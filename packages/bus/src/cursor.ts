@@ -145,19 +145,23 @@ export class Cursor {
     if (--batch.left === 0) this.#close(batch)
   }
 
-  record(epoch: number, owner: string, nowSeconds: number): { record: CursorRecord; leftOut: number } {
+  /** What to store; how many users are listed in it, and how many had to be left out. */
+  record(epoch: number, owner: string, nowSeconds: number): { record: CursorRecord; users: number; leftOut: number } {
     const { low } = this
     const finished: Record<string, number> = {}
-    let kept = 0
+    let users = 0
     let leftOut = 0
     for (const [user, progress] of this.#users) {
       if (progress.done >= low * positionsPerMessage) {
-        if (kept++ < maxFinishedUsers) finished[user] = progress.done
-        else leftOut++
+        if (users === maxFinishedUsers) leftOut++
+        else {
+          finished[user] = progress.done
+          users++
+        }
       } else if (progress.isIdle) this.#users.delete(user)
     }
     this.#forgetPublishers(nowSeconds)
-    return { record: { epoch, owner, low, finished, publishers: Object.fromEntries(this.#below) }, leftOut }
+    return { record: { epoch, owner, low, finished, publishers: Object.fromEntries(this.#below) }, users, leftOut }
   }
 
   #close(batch: OpenBatch): void {

@@ -32,6 +32,7 @@ export class Heartbeat {
   readonly #timer: NodeJS.Timeout
   readonly #connected: Disposable
   #renewedAt = -Infinity
+  #retry: NodeJS.Timeout | undefined
   #isBeating = false
   #isStopped = false
 
@@ -88,7 +89,11 @@ export class Heartbeat {
     if (this.#isBeating || this.#isStopped) return
     this.#isBeating = true
     this.#renew()
-      .catch(error => this.#log.warn({ err: error }, 'this process could not renew its heartbeat'))
+      .catch(error => {
+        this.#log.warn({ err: error }, 'this process could not renew its heartbeat, trying on')
+        // Sooner than the next: while a cluster elects a leader every second of the lease counts.
+        this.#retry = setTimeout(() => this.beat(), this.#timings.heartbeatMs / 10)
+      })
       .finally(() => {
         this.#isBeating = false
       })
@@ -98,6 +103,7 @@ export class Heartbeat {
   async stop(sayGoodbye = true): Promise<void> {
     this.#isStopped = true
     clearInterval(this.#timer)
+    clearTimeout(this.#retry)
     this.#connected[Symbol.dispose]()
     this.#renewedAt = -Infinity
     if (sayGoodbye) await this.#table.delete(heartbeatKey(this.#record.service, this.#record.process))

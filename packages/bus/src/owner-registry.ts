@@ -147,6 +147,7 @@ export class OwnerRegistry implements Owners {
 
   /** Others may have thought us dead: nothing may be done until every record is confirmed to be ours. */
   #suspendAll(reason: string): void {
+    if (this.#held.size === 0) return
     this.#connection.count('bus_suspended', {}, this.#held.size)
     this.#connection.log.warn({ reason, resources: this.#held.size }, 'owned resources are confirmed before going on')
     for (const held of this.#held.values()) held.isSuspended = true
