@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { irc } from '@spectrum/irc'
+import { SessionSnapshot } from '@spectrum/messages'
 import type { Network } from '@spectrum/network'
 import type { RunningService } from '@spectrum/service-kit'
 import { freePort, IrcClient, type IrcServer, startNgircd } from '@spectrum/stack'
@@ -55,6 +56,48 @@ test('a conversation on an IRC server, both ways', async () => {
   mercutio.send('KICK #verona romeo :enough')
   mercutio.send('NICK tybalt')
   await neighbours.hears(user, /orchard: gone #verona\/romeo 110,307|orchard: gone #verona\/mercutio 303/)
+})
+
+test('a channel key travels sealed; a wrong one is refused in the server’s words', async () => {
+  await using mercutio = await IrcClient.connect({ port: server.port, nick: 'mercutio2' })
+  await mercutio.join('#vault')
+  mercutio.send('MODE #vault +k sesame')
+  await mercutio.waitFor(/MODE #vault \+k/)
+  const user = 'paris@example.org'
+  await neighbours.register(user, 'paris')
+  neighbours.presence(user, 'tomb')
+  neighbours.join(user, 'tomb', '#vault', 'paris', 'j1', 'barley')
+  await neighbours.hears(user, /tomb: refused #vault\/paris not-authorized/)
+  neighbours.join(user, 'tomb', '#vault', 'paris', 'j2', 'sesame')
+  await neighbours.hears(user, /tomb: here #vault\/paris 110/)
+  const isKept = ({ rooms }: SessionSnapshot) =>
+    rooms.some(room => room.resources.length > 0 && room.password !== undefined)
+  await neighbours.stored(user, 0, isKept)
+  await neighbours.stored(
+    user,
+    0,
+    snapshot => !Buffer.from(SessionSnapshot.encode(snapshot).finish()).includes('sesame'),
+  )
+})
+
+test('users may not make the gateway connect to itself', async () => {
+  await using other = await Neighbours.start()
+  const open = await workerHere(other.nats.url, { network: irc as unknown as Network })
+  try {
+    await other.addBackend(0)
+    const user = 'tybalt@example.org'
+    await other.register(user, 'tybalt')
+    other.presence(user, 'street')
+    for (const host of ['127.0.0.1', 'localhost', '127.1']) {
+      const room = `#verona@${host}:${server.port}`
+      other.join(user, 'street', room, 'tybalt')
+      const name = room.replaceAll('.', '\\.')
+      await other.hears(user, new RegExp(`street: refused ${name}/tybalt (not-allowed|bad-address)`))
+    }
+    assert.match(await open.metrics(), /spectrum_worker_egress_refused_total\{reason="private"\} [1-9]/)
+  } finally {
+    await open[Symbol.asyncDispose]()
+  }
 })
 
 test('an IRC server that cannot be reached answers the join with an error', async () => {

@@ -24,6 +24,7 @@ import {
   Placement,
   Placement_State,
   RouterDefinition,
+  type Sealed,
   SessionSnapshot,
   Show,
 } from '@spectrum/messages'
@@ -158,9 +159,15 @@ export class Neighbours implements AsyncDisposable {
     this.send(user, resource, { $case: 'setPresence', value }, undefined, generation)
   }
 
-  join(user: string, resource: string, room: string, nick: string, stanzaId?: string): void {
-    const value = { room: address(room, nick), password: undefined, hasMucElement: true, show: 0 as const, status: '' }
+  join(user: string, resource: string, room: string, nick: string, stanzaId?: string, password?: string): void {
+    const sealed = password === undefined ? undefined : this.#seal(password)
+    const value = { room: address(room, nick), password: sealed, hasMucElement: true, show: 0 as const, status: '' }
     this.send(user, resource, { $case: 'joinRoom', value }, stanzaId)
+  }
+
+  #seal(password: string): Sealed {
+    const { nonce, ciphertext } = sealTo(this.instanceKeys.publicKey, Buffer.from(password))
+    return { nonce: Buffer.from(nonce), ciphertext: Buffer.from(ciphertext) }
   }
 
   leave(user: string, resource: string, room: string, nick: string): void {
