@@ -1,10 +1,10 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type NatsServerOptions, natsServerConfig } from '../src/index.ts'
 import { until } from './until.ts'
@@ -96,13 +96,35 @@ async function inPath(): Promise<string | undefined> {
   }
 }
 
-/** Debian's package, fetched and unpacked: nothing is installed, no service starts. */
+/** Debian's package, fetched and unpacked: nothing is installed, no service starts, no root is needed. */
 async function unpacked(): Promise<string> {
-  const command = join(cache, 'root/usr/sbin/nats-server')
+  const command = join(cache, 'usr/sbin/nats-server')
   if (existsSync(command)) return command
-  await mkdir(cache, { recursive: true })
-  await run('apt-get', ['download', 'nats-server'], { cwd: cache })
-  const [archive] = (await readdir(cache)).filter(name => name.endsWith('.deb'))
-  await run('dpkg-deb', ['-x', join(cache, archive ?? ''), join(cache, 'root')])
+  await mkdir(dirname(cache), { recursive: true })
+  const work = await mkdtemp(`${cache}-`)
+  try {
+    await download(work)
+    const [archive] = (await readdir(work)).filter(name => name.endsWith('.deb'))
+    await run('dpkg-deb', ['-x', join(work, archive ?? ''), join(work, 'root')])
+    await rename(join(work, 'root'), cache)
+  } catch (error) {
+    // Another test process was quicker.
+    if (!existsSync(command)) throw error
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
   return command
+}
+
+/** With the machine's package lists, else with lists of our own. */
+async function download(cwd: string): Promise<void> {
+  try {
+    await run('apt-get', ['download', 'nats-server'], { cwd })
+  } catch {
+    const lists = join(cwd, 'lists')
+    await mkdir(join(lists, 'partial'), { recursive: true })
+    const own = ['-o', `Dir::State::Lists=${lists}`, '-o', `Dir::Cache=${cwd}`]
+    await run('apt-get', [...own, 'update'], { cwd })
+    await run('apt-get', [...own, 'download', 'nats-server'], { cwd })
+  }
 }
