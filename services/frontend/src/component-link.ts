@@ -48,10 +48,12 @@ export class ComponentLink {
   async start(): Promise<void> {
     const { bus, instance } = this.#options
     const wake = () => this.#wake()
+    const wanted = componentResource(instance)
+    const allComponents = wanted.slice(0, wanted.lastIndexOf('.') + 1)
     this.#subscriptions = [
       bus.owners.onDeath(wake),
-      await bus.owners.watch(componentResource(instance), (_, owner) => {
-        if (owner === undefined) wake()
+      await bus.owners.watch(allComponents, (resource, owner) => {
+        if (resource === wanted && owner === undefined) wake()
       }),
     ]
     this.#running = this.#run()
@@ -191,9 +193,16 @@ export class ComponentLink {
     const unconfirmed = await component.stop(1_000)
     if (unconfirmed > 0) log.info({ unconfirmed }, 'stanzas were not confirmed at the end of the stream')
     this.#component = undefined
-    const releases = [...consumers.values(), ownership].map(owned => owned.release())
-    for (const result of await Promise.allSettled(releases)) {
-      if (result.status === 'rejected') log.warn({ err: result.reason }, 'an ownership was not released')
+    // The component last: who takes it wants the partitions next.
+    await this.#release([...consumers.values()])
+    await this.#release([ownership])
+  }
+
+  async #release(owned: readonly Ownership[]): Promise<void> {
+    for (const result of await Promise.allSettled(owned.map(ownership => ownership.release()))) {
+      if (result.status === 'rejected') {
+        this.#options.log.warn({ err: result.reason }, 'an ownership was not released')
+      }
     }
   }
 }

@@ -1,7 +1,7 @@
 import { type Bus, connectBus, instanceKey } from '@spectrum/bus'
 import { RouterDefinition } from '@spectrum/messages'
 import type { RunningService, ServiceContext } from '@spectrum/service-kit'
-import { Component } from '@spectrum/xmpp'
+import { Component, prepareDomain } from '@spectrum/xmpp'
 import { Addresses } from './addresses.ts'
 import { ComponentLink } from './component-link.ts'
 import { Dispatch } from './dispatch.ts'
@@ -30,7 +30,10 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     },
     stopping,
   )
-  const addresses = new Addresses(config.service.jid, config.service.jidEscaping ? 'escaped' : 'percent')
+  const addresses = new Addresses(
+    prepareDomain(config.service.jid) ?? config.service.jid,
+    config.service.jidEscaping ? 'escaped' : 'percent',
+  )
   const manifest = new ManifestWatch(log, ({ escapesJids }) => {
     if (!escapesJids) addresses.style = 'percent'
   })

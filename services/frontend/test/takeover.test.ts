@@ -117,7 +117,7 @@ describe('two frontends of one component', () => {
       value: MessageReceived.fromPartial({ from: { name: 'tybalt' }, body }),
     })
 
-  test('the standby takes over from one that was killed, and everything arrives in order', async () => {
+  test('the standby takes over from one that was killed, and everything arrives in order', async context => {
     await using first = await Frontend.start(surroundings)
     await waitUntil(() => first.isActive(), { describe: () => first.log })
     await using second = await Frontend.start(surroundings)
@@ -136,6 +136,7 @@ describe('two frontends of one component', () => {
     const arrived = romeo.stanzas.map(stanza => stanza.getChildText('body')).filter(body => body?.startsWith('line '))
     const distinct = [...new Set(arrived)]
     assert.deepEqual(distinct, bodies, 'nothing is lost or out of order')
+    context.diagnostic(`the last line came ${Math.round(gapMs)} ms after the kill`)
     assert.ok(gapMs < 15_000, `the gap was ${gapMs} ms`)
     assert.ok(!romeo.stanzas.some(stanza => stanza.attrs.type === 'unavailable'), 'nobody was logged out')
     romeo.sends(`<message to="tybalt@${jid}" type="chat"><body>still here</body></message>`)
@@ -146,7 +147,7 @@ describe('two frontends of one component', () => {
     assert.match(second.log, /component connected/)
   })
 
-  test('one that is asked to stop hands over, and loses nothing that was said to it', async () => {
+  test('one that is asked to stop hands over, and loses nothing that was said to it', async context => {
     await using first = await Frontend.start(surroundings)
     await waitUntil(() => first.isActive(), { describe: () => first.log })
     await using second = await Frontend.start(surroundings)
@@ -157,8 +158,10 @@ describe('two frontends of one component', () => {
     }
     for (let n = 0; n < 200; n++) assert.equal((await neighbours.command('sendMessage')).value.body, String(n))
     assert.equal(await first.end('SIGTERM'), 0, first.log)
+    const endedAt = performance.now()
     await waitUntil(() => second.isActive(), { deadlineMs: 10_000, describe: () => second.log })
     await waitUntil(() => second.isReady(), { deadlineMs: 20_000, describe: () => second.log })
+    context.diagnostic(`ready ${Math.round(performance.now() - endedAt)} ms after the other had ended`)
     say('handed over')
     await romeo.receives('<message><body>handed over</body></message>', { deadlineMs: 20_000 })
     const events = romeo.stanzas.map(stanza => stanza.getChildText('body')).filter(body => body?.startsWith('event '))
