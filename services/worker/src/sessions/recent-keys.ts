@@ -1,7 +1,11 @@
-/** Keys of what was handed to the network lately, so that a redelivered item is not sent twice. Bounded; the oldest go first. */
+/**
+ * Keys of what was handed to the network lately, so that a redelivered item is not sent twice: at least the last `limit`, at
+ * most twice as many. Two generations of which the older one is dropped whole: nothing is ever deleted one by one.
+ */
 export class RecentKeys {
-  readonly #keys = new Set<string>()
   readonly #limit: number
+  #young = new Set<string>()
+  #old: ReadonlySet<string> = new Set()
 
   constructor(limit = 512) {
     this.#limit = limit
@@ -9,13 +13,11 @@ export class RecentKeys {
 
   /** False when the key is known already. */
   add(key: string): boolean {
-    const before = this.#keys.size
-    this.#keys.add(key)
-    if (this.#keys.size === before) return false
-    if (before < this.#limit) return true
-    for (const oldest of this.#keys) {
-      this.#keys.delete(oldest)
-      break
+    if (this.#young.has(key) || this.#old.has(key)) return false
+    this.#young.add(key)
+    if (this.#young.size >= this.#limit) {
+      this.#old = this.#young
+      this.#young = new Set()
     }
     return true
   }
