@@ -244,11 +244,22 @@ export class Gateway implements AsyncDisposable {
     const states = await Promise.all(
       this.processes.map(async process => ({ process, state: await process.readiness() })),
     )
-    const isFrontendReady = states.some(({ process, state }) => process.service === 'frontend' && state === true)
-    return states
-      .filter(({ process, state }) => state !== true && !(process.service === 'frontend' && isFrontendReady))
+    const missing = states
+      .filter(({ process, state }) => state !== true && process.service !== 'frontend')
       .map(({ process, state }) => `${process.name}: ${state}`)
-      .join('; ')
+    // One that stands by is ready as well: somebody must hold the connection.
+    if (!(await this.#isConnected())) {
+      const frontends = states.filter(({ process }) => process.service === 'frontend')
+      missing.push(...frontends.map(({ process, state }) => `${process.name}: ${state === true ? 'stands by' : state}`))
+    }
+    return missing.join('; ')
+  }
+
+  async #isConnected(): Promise<boolean> {
+    const connected = this.frontends.map(frontend =>
+      frontend.metric('spectrum_frontend_component_connected').catch(() => 0),
+    )
+    return (await Promise.all(connected)).some(value => value > 0)
   }
 
   #lastLines(): string {
