@@ -4,7 +4,7 @@ import { irc } from '@spectrum/irc'
 import { SessionSnapshot } from '@spectrum/messages'
 import type { Network } from '@spectrum/network'
 import type { RunningService } from '@spectrum/service-kit'
-import { freePort, IrcClient, type IrcServer, startNgircd } from '@spectrum/stack'
+import { freePort, IrcClient, type IrcServer, startNgircd, waitUntil } from '@spectrum/stack'
 import { Neighbours } from './neighbours.ts'
 import { workerHere } from './worker.ts'
 
@@ -112,7 +112,16 @@ test('an IRC server that cannot be reached answers the join with an error', asyn
     await other.register(user, 'juliet')
     other.presence(user, 'balcony')
     other.join(user, 'balcony', '#verona', 'juliet', 'j1')
-    await other.hears(user, /balcony: refused #verona\/juliet unreachable: .*refused/)
+    const refused = await other.hears(user, /balcony: refused #verona\/juliet unreachable: .*refused/)
+    // Whoever tries again later does not wait for the pause between attempts to end.
+    await using late = await startNgircd({ port })
+    await waitUntil(
+      async () => {
+        other.join(user, 'balcony', '#verona', 'juliet')
+        return other.told(user).some((line, at) => at >= refused && /balcony: here #verona\/juliet 110/.test(line))
+      },
+      { deadlineMs: 15_000, everyMs: 1_000, describe: () => `${other.told(user).join('\n')}\n${late.log}` },
+    )
   } finally {
     await lonely[Symbol.asyncDispose]()
   }

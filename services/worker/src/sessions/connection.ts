@@ -42,6 +42,7 @@ export class Connection {
   #account: Credentials | undefined
   #running: Promise<void> | undefined
   #giveUp: ((error: NetworkError) => void) | undefined
+  #hurry: (() => void) | undefined
   #isRestarting = false
 
   constructor(session: Session) {
@@ -68,9 +69,15 @@ export class Connection {
     this.#closed(new NetworkError('signed-out', 'You are signed out.'))
   }
 
+  /** Somebody waits for the network: a pause between attempts ends now, unless it has only begun. */
+  hurry(): void {
+    this.#hurry?.()
+  }
+
   /** Connects anew with the account as it is stored now. */
   restart(): void {
     this.#account = undefined
+    if (this.#hurry !== undefined) return this.#hurry()
     this.#isRestarting = true
     this.#attempt?.abort()
   }
@@ -113,9 +120,21 @@ export class Connection {
       this.#session.connectionFailed(failure)
       if (failure instanceof DisownedError) return this.#session.disowned()
       if (!isRetried(failure)) return this.#session.connectionStopped(failure)
-      const waitMs = backOffMs(this.failures, limits.firstRetryMs, limits.lastRetryMs)
-      await delay(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      await this.#pause(backOffMs(this.failures, limits.firstRetryMs, limits.lastRetryMs))
     }
+  }
+
+  /** Waits for the next attempt: that long, or until somebody wants it sooner or never. */
+  async #pause(ms: number): Promise<void> {
+    const { firstRetryMs } = this.#session.context.limits
+    const pause = new AbortController()
+    const since = this.#session.context.clock.monotonic()
+    this.#hurry = () => {
+      if (this.#session.context.clock.monotonic() - since >= firstRetryMs) pause.abort()
+    }
+    const over = AbortSignal.any([pause.signal, this.#stopping.signal])
+    await delay(ms, undefined, { signal: over }).catch(() => undefined)
+    this.#hurry = undefined
   }
 
   /** Why it ended. */
@@ -128,9 +147,11 @@ export class Connection {
     let onlineAt: number | undefined
     let failure = new NetworkError('unreachable', 'The network closed the connection.')
     try {
-      this.#account ??= await fetchAccount(session)
-      session.learn(this.#account)
+      const account = this.#account ?? (await fetchAccount(session))
+      // What was fetched before a restart may be the old one.
       if (attempt.signal.aborted) return failure
+      this.#account = account
+      session.learn(account)
       const isCurrent = () => this.#attempt === attempt && !attempt.signal.aborted
       const host = createHost(session, sockets, attempt.signal, isCurrent, () => {
         if (this.isOnline || !isCurrent()) return
@@ -139,7 +160,7 @@ export class Connection {
         this.lastFailure = undefined
         session.connectionOnline()
       })
-      this.network = session.context.connector.open(toLogin(session.user, this.#account), host)
+      this.network = session.context.connector.open(toLogin(session.user, account), host)
       await this.network.run(attempt.signal)
     } catch (error) {
       failure = NetworkError.from(error)

@@ -7,7 +7,7 @@ export class RecentKeys {
   #young = new Set<string>()
   #old: ReadonlySet<string> = new Set()
 
-  constructor(limit = 512) {
+  constructor(limit = 256) {
     this.#limit = limit
   }
 

@@ -36,7 +36,8 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
   if (room.state === 'joined') return enter(session, room, join)
   room.pending = [...room.pending.filter(each => each.resource !== resource), join]
   awaitAnswer(session, room)
-  if (room.state === 'waiting' && session.connection.isOnline) requestJoin(session, room)
+  if (!session.connection.isOnline) session.connection.hurry()
+  else if (room.state === 'waiting') requestJoin(session, room)
 }
 
 /** Asks the network to let the user in; used again after each reconnect. */
