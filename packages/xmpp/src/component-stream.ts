@@ -28,7 +28,7 @@ export interface StreamListener {
   /** The stream that was online is gone. */
   onOffline(): void
   onStanza(stanza: Element): void
-  /** The socket's buffer has emptied. */
+  /** All that was written has gone to the kernel. */
   onDrain(): void
 }
 
@@ -85,7 +85,9 @@ export class ComponentStream {
 
   /** Writes to the socket as it stands; the caller answers for the XML. Only while online. */
   write(text: string): void {
-    this.#entity.socket?.write(text)
+    this.#entity.socket?.write(text, () => {
+      if (this.bufferedBytes === 0) this.#listener.onDrain()
+    })
   }
 
   /** Gives the stream up at once; a new one follows. */
@@ -137,7 +139,6 @@ export class ComponentStream {
         this.setEncoding('utf8')
         this.setNoDelay(true)
         this.setKeepAlive(true, 30_000)
-        this.on('drain', () => listener.onDrain())
       }
     }
     // After the end of the stream, or an error in it, the library has no parser but still hands over what arrives.

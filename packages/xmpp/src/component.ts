@@ -49,7 +49,13 @@ export class Component {
       from: this.jid,
       to: options.domain,
       write: xml => this.#stream.write(xml),
+      isDrained: () => this.#stream.bufferedBytes === 0,
       abandon: reason => this.#stream.abandon(reason),
+      onUnconfirmable: () =>
+        options.log.warn(
+          { jid: options.domain },
+          'the XMPP server does not return what the component sends to itself: what is written counts as delivered',
+        ),
       now: options.now ?? (() => performance.now()),
       ...(options.onBarrier === undefined ? {} : { onBarrier: options.onBarrier.bind(options) }),
     })
@@ -57,6 +63,7 @@ export class Component {
       { ...options, limits },
       {
         onStanza: stanza => {
+          this.#output.heard()
           if (stanza.name === 'iq' && this.#isOwn(stanza) && this.#output.returned(String(stanza.attrs.id))) return
           options.onStanza(stanza)
         },
@@ -68,7 +75,7 @@ export class Component {
           this.#output.lost()
           options.onOffline?.()
         },
-        onDrain: () => undefined,
+        onDrain: () => this.#output.drained(),
       },
     )
   }

@@ -6,6 +6,8 @@ import { ConfirmedOutput } from './confirmed-output.ts'
 function harness() {
   let written = ''
   const abandoned: string[] = []
+  const told: string[] = []
+  const socket = { isDrained: true }
   const clock = { now: 0 }
   const output = new ConfirmedOutput({
     from: 'gw/1',
@@ -13,7 +15,9 @@ function harness() {
     write: xml => {
       written += xml
     },
+    isDrained: () => socket.isDrained,
     abandon: reason => abandoned.push(reason),
+    onUnconfirmable: () => told.push('unconfirmable'),
     now: () => clock.now,
   })
   const confirmed: string[] = []
@@ -21,6 +25,8 @@ function harness() {
   return {
     output,
     clock,
+    told,
+    socket,
     abandoned,
     confirmed,
     poison,
@@ -133,6 +139,51 @@ describe('confirmed output', () => {
     }
     assert.equal(output.isCongested, false)
     assert.equal(reliefs, 1)
+    output.lost()
+  })
+
+  test('a server that talks and never returns a barrier is told apart from a dead one', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { output, clock, send, take, confirmed, told, socket, abandoned } = harness()
+    output.opened()
+    send('a')
+    await turn()
+    await barrierTime()
+    const [, barrier = ''] = take()
+    clock.now = 6_000
+    t.mock.timers.tick(1_000)
+    assert.deepEqual(told, [], 'it has said nothing yet')
+    output.heard()
+    t.mock.timers.tick(1_000)
+    assert.deepEqual([told, confirmed], [['unconfirmable'], ['a']])
+
+    socket.isDrained = false
+    send('b')
+    await turn()
+    assert.deepEqual([take(), confirmed], [['b'], ['a']])
+    output.drained()
+    assert.deepEqual(confirmed, ['a', 'b'])
+
+    // It returns them after all: from now on they are asked for again.
+    output.returned(barrier)
+    send('c')
+    await turn()
+    await barrierTime()
+    assert.deepEqual([take().length, confirmed], [2, ['a', 'b']])
+    assert.deepEqual(abandoned, [])
+    output.lost()
+  })
+
+  test('silence alone is a dead stream, also before any barrier returned', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { output, clock, send, abandoned, confirmed } = harness()
+    output.opened()
+    send('a')
+    await turn()
+    await barrierTime()
+    clock.now = 16_000
+    t.mock.timers.tick(1_000)
+    assert.deepEqual([abandoned.length, confirmed], [1, []])
     output.lost()
   })
 })

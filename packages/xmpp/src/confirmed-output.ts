@@ -18,8 +18,12 @@ export interface OutputOptions {
   readonly to: string
   /** Writes to the live stream. */
   write(xml: string): void
+  /** True when all that was written has gone to the kernel. */
+  isDrained(): boolean
   /** Gives the stream up. */
   abandon(reason: string): void
+  /** The server is alive and has never returned a barrier: from now on what is written counts as processed. */
+  onUnconfirmable?(): void
   /** Milliseconds, monotonic. */
   now(): number
   /** A barrier returned so long after it was written. */
@@ -30,6 +34,8 @@ export interface OutputOptions {
 const barrierStanzas = 200
 /** How long a stanza waits for its barrier. */
 const barrierDelayMs = 5
+/** A server that says other things for so long and has never returned a barrier does not return them at all. */
+const proofMs = 5_000
 /** A barrier that has not returned for so long tells a dead stream. */
 const silenceMs = 15_000
 /** An idle stream is tried as often. */
@@ -57,6 +63,9 @@ interface Barrier {
  * processed. What is unconfirmed when a stream dies is written again on the next one, in order; an item that kills streams
  * is found by sending the suspects one at a time.
  *
+ * A server that lets components talk but not to themselves can confirm nothing. It is recognised by what it says meanwhile;
+ * then an item is done once the kernel has it, until a barrier returns after all.
+ *
  * Everything that is sent in one turn of the event loop leaves in one write.
  */
 export class ConfirmedOutput {
@@ -80,6 +89,9 @@ export class ConfirmedOutput {
   #barrierTimer: NodeJS.Timeout | undefined
   #silenceTimer: NodeJS.Timeout | undefined
   #lastBarrierAt = 0
+  /** Whether a barrier has ever returned, on any stream; `absent`: none does. */
+  #proof: 'unknown' | 'given' | 'absent' = 'unknown'
+  #heardAt = Number.NEGATIVE_INFINITY
   #barrierCount = 0
   #wasCongested = false
   #reliefs = new Set<() => void>()
@@ -146,6 +158,16 @@ export class ConfirmedOutput {
     this.#resumedAt = this.#options.now()
   }
 
+  /** The server said something. */
+  heard(): void {
+    this.#heardAt = this.#options.now()
+  }
+
+  /** All that was written has gone to the kernel. */
+  drained(): void {
+    if (this.#isOpen && this.#proof === 'absent') this.#confirm(this.#written)
+  }
+
   /** A stanza with this id came from ourselves; true when it was a barrier. */
   returned(id: string): boolean {
     if (!id.startsWith('barrier-')) return false
@@ -153,6 +175,7 @@ export class ConfirmedOutput {
     // One of an earlier stream proves nothing about this one.
     if (index === -1) return true
     const barrier = this.#barriers[index] as Barrier
+    this.#proof = 'given'
     this.#barriers.splice(0, index + 1)
     this.#options.onBarrier?.(this.#options.now() - barrier.writtenAt)
     this.#confirm(barrier.covers)
@@ -214,11 +237,15 @@ export class ConfirmedOutput {
       this.#unbarriered += entry.item.stanzas
       block += entry.item.xml
       if (isSuspect) this.#suspect = entry
-      if (isSuspect || this.#unbarriered >= barrierStanzas) block += this.#barrier()
+      if (this.#proof !== 'absent' && (isSuspect || this.#unbarriered >= barrierStanzas)) block += this.#barrier()
     }
     // Nothing may follow a suspect, so its predecessors' barrier cannot wait either.
-    if (this.#unbarriered > 0 && this.#waiting.size > 0) block += this.#barrier()
+    if (this.#proof !== 'absent' && this.#unbarriered > 0 && this.#waiting.size > 0) block += this.#barrier()
     if (block !== '') this.#options.write(block)
+    if (this.#proof === 'absent') {
+      if (this.#options.isDrained()) this.drained()
+      return
+    }
     if (this.#unbarriered > 0) this.#barrierTimer ??= setTimeout(() => this.#writeBarrier(), barrierDelayMs)
   }
 
@@ -242,9 +269,23 @@ export class ConfirmedOutput {
   #checkSilence(): void {
     if (this.#isPaused) return
     const now = this.#options.now()
+    if (this.#proof === 'absent') {
+      if (now - this.#lastBarrierAt <= idleMs) return
+      this.#barriers = []
+      this.#options.write(this.#barrier())
+      return
+    }
     const oldest = this.#barriers[0]
     if (oldest === undefined) {
       if (now - this.#lastBarrierAt > idleMs) this.#options.write(this.#barrier())
+    } else if (
+      this.#proof === 'unknown' &&
+      now - Math.max(oldest.writtenAt, this.#resumedAt) > proofMs &&
+      this.#heardAt > oldest.writtenAt
+    ) {
+      this.#proof = 'absent'
+      this.#options.onUnconfirmable?.()
+      if (this.#options.isDrained()) this.drained()
     } else if (now - Math.max(oldest.writtenAt, this.#resumedAt) > silenceMs) {
       this.#options.abandon('the XMPP server does not answer')
     }
