@@ -111,7 +111,7 @@ export class Streams {
         }
         if (attempt % 20 === 0) this.#connection.log.info({ stream: config.name }, 'waiting for the router to make it')
       } catch (error) {
-        if (attempt % 20 === 0)
+        if (attempt % 20 === 3)
           this.#connection.log.warn({ stream: config.name, err: error }, 'a stream cannot be made yet, trying on')
       }
       await delay(Math.min(1000, 100 * (attempt + 1)), undefined, { signal: this.#signal })
