@@ -36,6 +36,8 @@ export const errCodes = {
 
 const noticeNobodyEveryMs = 30_000
 const maxReconnectWaitMs = 2000
+/** How long closing waits for replies to what was asked last. */
+const lastRepliesMs = 500
 export const defaultMaxPayload = 2 ** 20
 
 /** The one connection of a process: reconnects for ever, and tells who must know. */
@@ -48,6 +50,7 @@ export class Connection {
   readonly serverLost: Listeners<[]>
   isConnected = true
   #isClosing = false
+  readonly #awaited = new Set<Promise<Msg>>()
 
   private constructor(nc: NatsConnection, log: Logger, count: Count) {
     this.nc = nc
@@ -101,7 +104,9 @@ export class Connection {
     if (payload.length > maxBytes) throw new NetworkError('too-large', 'This is too large to be asked.')
     try {
       const timeout = Math.max(1, timeoutMs - (performance.now() - start))
-      return await this.nc.request(subject, payload, { timeout, ...(headers ? { headers } : {}) })
+      const reply = this.nc.request(subject, payload, { timeout, ...(headers ? { headers } : {}) })
+      this.#awaited.add(reply)
+      return await reply.finally(() => this.#awaited.delete(reply))
     } catch (cause) {
       throw toNetworkError(cause)
     }
@@ -115,6 +120,9 @@ export class Connection {
 
   async close(): Promise<void> {
     this.#isClosing = true
+    // The client forgets the timers of requests that it gives up when it closes: they would keep the process for seconds.
+    const replies = Promise.allSettled(this.#awaited)
+    await Promise.race([replies, delay(lastRepliesMs, undefined, { ref: false })])
     await this.nc.close()
   }
 

@@ -111,6 +111,34 @@ test('an owner stopped past its lease and continued sends nothing', async t => {
   }
 })
 
+test('an owner stopped past its lease that nobody replaced goes on where it was', async t => {
+  await using server = await startServer()
+  await using sink = new Sink()
+  const timings = { heartbeatMs: 300, leaseMs: 1200, deathMs: 1800 }
+  const settings = { url: server.url, backend: 1, sinkPort: await sink.listen(), holdMs: 0, timings }
+  await using publisher = await openBus(server.url, { service: 'router', timings })
+  const owner = await OwnerChild.start(settings)
+  try {
+    owner.take()
+    await until(() => owner.owns !== undefined)
+    const load = new Load(publisher.bus.publisher(commandLane(instance, 1), lineCodec), 2000)
+    await until(() => sink.lines.length > 1000)
+    owner.signal('SIGSTOP')
+    await until(() => publisher.bus.owners.isDead(owner.processId), { deadlineMs: 10_000 })
+    owner.signal('SIGCONT')
+    const before = sink.lines.length
+    await until(() => sink.lines.length > before + 5000, { deadlineMs: 10_000 })
+    load.stop()
+    await until(() => sink.judge(load.sent).lost === 0, { describe: () => JSON.stringify(sink.judge(load.sent)) })
+    assert.deepEqual(sink.judge(load.sent), { lost: 0, doubled: 0, disordered: 0 })
+    assert.equal(owner.lost, undefined)
+    assert.equal(publisher.bus.owners.isDead(owner.processId), false)
+    t.diagnostic(`${load.sent} items`)
+  } finally {
+    await owner.kill()
+  }
+})
+
 test('NATS killed in the middle: nothing lost, nothing doubled', async t => {
   await using server = await startServer()
   await using sink = new Sink()
