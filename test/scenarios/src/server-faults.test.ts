@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
 import { scenario, waitUntil } from '@spectrum/stack'
-import { comingsAndGoings, isOnIrc } from './irc-questions.ts'
+import { comingsAndGoings } from './irc-questions.ts'
 import { heard, heardOnIrc, heardOnXmpp, numbered } from './lines.ts'
 import { messageOf } from './muc.ts'
 
@@ -84,33 +85,43 @@ scenario('the IRC server killed and started: everybody is back in their rooms', 
     await person.receives(messageOf(`${room}/${nurse.nick}`, { body: 'so am I' }), { deadlineMs: 30_000 })
 })
 
-scenario('NATS restarted while people talk: nothing lost, order kept', { timeoutMs: 180_000 }, async scene => {
-  const { romeo, irc, stack, channel, at } = scene
-  const balcony = channel('balcony')
-  const room = at(balcony)
-  await irc.join(balcony)
-  await romeo.joins(room)
-  const count = 300
-  const [out, back] = [numbered('out', count), numbered('back', count)]
+const natsEnds = { killed: 'SIGKILL', 'told to stop': 'SIGINT' } as const
+for (const [how, signal] of Object.entries(natsEnds))
+  scenario(
+    `NATS ${how} and started while people talk: nothing lost, order kept`,
+    { timeoutMs: 180_000 },
+    async scene => {
+      const { romeo, irc, stack, channel, at } = scene
+      const balcony = channel('balcony')
+      const room = at(balcony)
+      await irc.join(balcony)
+      await romeo.joins(room)
+      await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* JOIN`))
+      const came = irc.lines.length
+      const count = 600
+      const [out, back] = [numbered('out', count), numbered('back', count)]
+      const [onIrc, onXmpp] = [() => heardOnIrc(irc, 'out-'), () => heardOnXmpp(romeo.client, room, 'back-')]
 
-  // In threes: before, while it is away, and after.
-  const say = async (from: number, to: number) => {
-    for (let index = from; index < to; index++) {
-      await romeo.says(room, out[index] ?? '')
-      irc.say(balcony, back[index] ?? '')
-    }
-  }
-  await say(0, 100)
-  await stack.nats.kill()
-  await say(100, 200)
-  await stack.nats.start()
-  await say(200, count)
+      // A steady flow, so that there is something under way at every moment of the restart.
+      let said = 0
+      const flow = (async () => {
+        for (; said < count; said++) {
+          await romeo.says(room, out[said] ?? '')
+          irc.say(balcony, back[said] ?? '')
+          await delay(5)
+        }
+      })()
+      await waitUntil(() => onIrc().length > 50 && onXmpp().length > 50, { deadlineMs: 30_000 })
+      await stack.nats.kill(signal)
+      const before = said
+      await waitUntil(() => said > before + 20, { deadlineMs: 30_000 })
+      await stack.nats.start()
+      await flow
 
-  const onIrc = await heard(() => heardOnIrc(irc, 'out-'), out[count - 1] ?? '')
-  const onXmpp = await heard(() => heardOnXmpp(romeo.client, room, 'back-'), back[count - 1] ?? '')
-  assert.deepEqual(onIrc, out)
-  assert.deepEqual(onXmpp, back)
-  const reflected = await heard(() => heardOnXmpp(romeo.client, room, 'out-'), out[count - 1] ?? '')
-  assert.deepEqual(reflected, out)
-  assert.ok(await isOnIrc(irc, romeo.nick))
-})
+      assert.deepEqual(await heard(onIrc, out[count - 1] ?? ''), out)
+      assert.deepEqual(await heard(onXmpp, back[count - 1] ?? ''), back)
+      const reflected = await heard(() => heardOnXmpp(romeo.client, room, 'out-'), out[count - 1] ?? '')
+      assert.deepEqual(reflected, out)
+      assert.deepEqual(comingsAndGoings(irc, romeo.nick, came), [])
+    },
+  )
