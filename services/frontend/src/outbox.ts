@@ -33,6 +33,8 @@ const congestedBytes = 256 * 1024
 /** How long a lookup or login is tried while nobody answers it. */
 const patienceMs = 20_000
 const retryMs = 500
+/** How long one try waits: a router that died with the question must leave time for others to answer it. */
+const loginMs = 5_000
 
 interface Queue {
   readonly items: Outgoing[]
@@ -55,7 +57,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options
-    this.#router = options.bus.client(RouterDefinition)
+    this.#router = options.bus.client(RouterDefinition, { timeoutMs: loginMs })
   }
 
   send(item: Outgoing): void {
