@@ -13,10 +13,10 @@ const listsMaxAgeMs = 12 * 3600_000
 
 /**
  * Packages that are never needed beside the machine's own: the C library must be the machine's (its loader belongs to
- * it), and the rest only matters to an installation.
+ * it), LLVM compiles PostgreSQL's long queries only, and the rest matters to an installation alone.
  */
 const leftOut =
-  /^(libc6|libc-.*|libc6-.*|locales.*|tzdata|perl.*|.*-perl|perl-.*|.*-dev|debconf.*|adduser|ucf|dpkg|openssl|ssl-cert|ca-certificates|sysvinit.*|systemd.*|init-system-helpers|dbus.*|logrotate|cron.*|gnutls-bin|libgnutls-.*|libgnutlsxx.*|netbase|lsb-base|media-types|sensible-utils|cloud-sdk.*)$/
+  /^(libllvm.*|libc6|libc-.*|libc6-.*|locales.*|tzdata|perl.*|.*-perl|perl-.*|.*-dev|debconf.*|adduser|ucf|dpkg|openssl|ssl-cert|ca-certificates|sysvinit.*|systemd.*|init-system-helpers|dbus.*|logrotate|cron.*|gnutls-bin|libgnutls-.*|libgnutlsxx.*|netbase|lsb-base|media-types|sensible-utils|cloud-sdk.*)$/
 
 /**
  * The folder of `.cache/debian/` that holds these packages, and those they depend on that this machine lacks,
@@ -93,11 +93,38 @@ class Apt {
 
   /** The packages that installing these would add to this machine. */
   async missingFor(packages: readonly string[]): Promise<string[]> {
-    const { stdout } = await this.#apt('apt-get', ['-s', '--no-install-recommends', 'install', ...packages])
-    return stdout
-      .split('\n')
-      .map(line => /^Inst (\S+)/.exec(line)?.[1] ?? '')
-      .filter(name => name !== '' && !leftOut.test(name))
+    try {
+      const { stdout } = await this.#apt('apt-get', ['-s', '--no-install-recommends', 'install', ...packages])
+      return needed(stdout.split('\n').map(line => /^Inst (\S+)/.exec(line)?.[1] ?? ''))
+    } catch {
+      // apt plans nothing on a machine where some other package lacks what it depends on.
+      return this.#dependenciesOf(packages)
+    }
+  }
+
+  /** All that these depend on and that is not installed, alternatives included. */
+  async #dependenciesOf(packages: readonly string[]): Promise<string[]> {
+    const relations = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+      name => `--no-${name}`,
+    )
+    const { stdout: all } = await this.#apt('apt-cache', ['depends', '--recurse', ...relations, ...packages])
+    const { stdout: status } = await this.#apt(
+      'dpkg-query',
+      ['-W', '-f', `\${Package} \${db:Status-Status}\\n`],
+      undefined,
+      [],
+    )
+    const isInstalled = new Set(
+      status
+        .split('\n')
+        .filter(line => line.endsWith(' installed'))
+        .map(line => line.split(' ')[0]),
+    )
+    const names = needed(all.split('\n').filter(line => /^[a-z0-9]/.test(line))).filter(name => !isInstalled.has(name))
+    // Alternatives may be names that this release does not have.
+    const { stdout: known } = await this.#apt('apt-cache', ['show', '--no-all-versions', ...names])
+    const isKnown = new Set(known.split('\n').flatMap(line => /^Package: (\S+)/.exec(line)?.[1] ?? []))
+    return names.filter(name => isKnown.has(name))
   }
 
   /** Downloads exactly these packages into a folder. */
@@ -105,9 +132,14 @@ class Apt {
     await this.#apt('apt-get', ['download', '-q', ...packages], folder)
   }
 
-  async #apt(command: string, args: readonly string[], cwd?: string): Promise<{ stdout: string }> {
+  async #apt(
+    command: string,
+    args: readonly string[],
+    cwd?: string,
+    options: readonly string[] = this.#options,
+  ): Promise<{ stdout: string }> {
     try {
-      return await run(command, [...this.#options, ...args], {
+      return await run(command, [...options, ...args], {
         env: { ...baseEnvironment(), LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
         maxBuffer: 64 << 20,
         ...(cwd === undefined ? {} : { cwd }),
@@ -118,6 +150,11 @@ class Apt {
       throw new Error(`${command} ${args[0]} failed: ${reason}`, { cause: error })
     }
   }
+}
+
+/** Without what must be the machine's own; names of another processor's packages are left out too. */
+function needed(names: readonly string[]): string[] {
+  return names.filter(name => name !== '' && !name.includes(':') && !leftOut.test(name))
 }
 
 /** Names release and processor, because unpacked programs run only where they were made for. */
