@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { type ConnectTarget, NetworkError } from '@spectrum/network'
 import type { EgressPolicy, Refusal } from './policy.ts'
 import { startTls } from './tls.ts'
+import { Turnstile } from './turnstile.ts'
 
 /** Resolves a name to addresses, in the order in which they shall be tried. */
 export type Resolve = (host: string) => Promise<readonly string[]>
@@ -29,6 +30,7 @@ const patienceMs = 5_000
 export class Egress {
   readonly #options: EgressOptions
   readonly #resolve: Resolve
+  readonly #turnstile = new Turnstile()
 
   constructor(options: EgressOptions) {
     this.#options = options
@@ -45,7 +47,7 @@ export class Egress {
       const isLast = index === addresses.length - 1
       const patience = isLast ? limit : AbortSignal.any([limit, AbortSignal.timeout(patienceMs)])
       try {
-        const socket = await openSocket(address, port, patience)
+        const socket = await this.#open(`${host} ${port}`, address, port, patience)
         return tls === undefined ? socket : await startTls(socket, host, tls, patience)
       } catch (error) {
         if (signal.aborted) throw signal.reason
@@ -54,6 +56,19 @@ export class Egress {
       }
     }
     throw unreachable(target, last, limit.aborted)
+  }
+
+  /** Opens the socket when it is its turn among those to the same host. */
+  async #open(key: string, address: string, port: number, signal: AbortSignal): Promise<Socket> {
+    await this.#turnstile.enter(key, signal)
+    try {
+      const socket = await openSocket(address, port, signal)
+      this.#turnstile.leaveWhenHeard(key, socket)
+      return socket
+    } catch (error) {
+      this.#turnstile.leave(key)
+      throw error
+    }
   }
 
   async #addressesOf(host: string): Promise<readonly string[]> {
