@@ -96,9 +96,16 @@ async function buildErgo(): Promise<string> {
         GOCACHE: join(work, 'objects'),
         GOFLAGS: '-mod=mod -modcacherw',
         CGO_ENABLED: '0',
+        // The Go that is here, or none: no other one is fetched.
+        GOTOOLCHAIN: 'local',
       }
       const output = join(work, 'ergo')
-      await run(go, ['build', '-o', output, 'github.com/ergochat/ergo'], { cwd: work, env, maxBuffer: 64 << 20 })
+      await run(go, ['build', '-o', output, 'github.com/ergochat/ergo'], {
+        cwd: work,
+        env,
+        maxBuffer: 64 << 20,
+        timeout: 300_000,
+      })
       await rename(output, target)
       return target
     } catch (error) {
