@@ -212,6 +212,10 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     return false
   }
 
+  mayWrite(): boolean {
+    return !this.#isLost && this.#ownership.mayAct()
+  }
+
   #lookAgain(): void {
     this.#holdTimer = undefined
     if (this.mayAct()) for (const session of [...this.sessions.values()]) session.queue.resume()

@@ -141,7 +141,7 @@ export class Connection {
   async #attemptOnce(): Promise<NetworkError> {
     const session = this.#session
     const attempt = new AbortController()
-    const sockets = new Sockets()
+    const sockets = new Sockets(() => session.link.mayWrite())
     this.#attempt = attempt
     session.events.lane.attach(sockets)
     let onlineAt: number | undefined

@@ -62,6 +62,8 @@ export interface BackendLink {
   readonly epoch: number
   /** False while this process may not act for the backend: nothing may be handed to a network. */
   mayAct(): boolean
+  /** False while nothing may reach a network's socket; a backend that is being handed over may still take its leave. */
+  mayWrite(): boolean
   /** Somebody else runs the backend, for good. */
   readonly isLost: boolean
   /** All that this item caused has been handed over: it may be finished once that is durable. */
