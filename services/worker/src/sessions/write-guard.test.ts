@@ -14,8 +14,8 @@ test('a socket whose owner may not act holds back what is written, then sends it
     const chunks: string[] = []
     const received = () => chunks.join('')
     let bell = Promise.withResolvers<void>()
-    peer.setEncoding('utf8').on('data', text => {
-      chunks.push(text)
+    peer.setEncoding('utf8').on('data', (text: string | Buffer) => {
+      chunks.push(String(text))
       bell.resolve()
     })
     let mayWrite = true
