@@ -97,3 +97,25 @@ scenario('going away is shown on IRC, and coming back', async ({ romeo, irc, jid
   await romeo.sends(xml`<presence to="${jid}"/>`)
   await waitUntil(async () => (await away()) === undefined)
 })
+
+scenario('who lets the gateway see the presence logs in and out with it', { isRegistered: false }, async scene => {
+  const { romeo, irc, jid } = scene
+  await romeo.client.request('get', undefined, '<query xmlns="jabber:iq:roster"/>')
+  await romeo.registers()
+  // What a client does when its user agrees.
+  await romeo.receives(xml`<presence from="${jid}" type="subscribe"/>`)
+  await romeo.sends(xml`<presence to="${jid}" type="subscribed"/>`)
+  const online = (stanza: { attrs: Record<string, string> }) =>
+    stanza.attrs.from === jid && stanza.attrs.type === undefined
+  await romeo.receives(stanza => stanza.is('presence') && online(stanza), { deadlineMs: 30_000 })
+  assert.ok(await isOnIrc(irc, romeo.nick))
+
+  await romeo.sends('<presence><show>away</show><status>asleep</status></presence>')
+  await waitUntil(async () => (await whois(irc, romeo.nick)).some(line => line.endsWith(':asleep')))
+  await romeo.sends('<presence type="unavailable"/>')
+  await goneFromIrc(irc, romeo.nick)
+  romeo.client.forget()
+  await romeo.sends('<presence/>')
+  await romeo.receives(stanza => stanza.is('presence') && online(stanza), { deadlineMs: 30_000 })
+  assert.ok(await isOnIrc(irc, romeo.nick))
+})
