@@ -125,6 +125,34 @@ scenario('a worker killed: its users are back within a minute, by themselves', {
   assert.deepEqual(rooms.map(String), [])
 })
 
+for (const what of ['every process of the gateway', 'every process, and NATS'] as const)
+  scenario(`${what} killed at once: users are back in their rooms`, { timeoutMs: 240_000 }, async scene => {
+    const { romeo, juliet, irc, gateway, stack, channel, at } = scene
+    const balcony = channel('balcony')
+    const room = at(balcony)
+    await irc.join(balcony)
+    for (const person of [romeo, juliet]) {
+      await person.joins(room)
+      await irc.waitFor(new RegExp(`^:${person.nick}!\\S* JOIN`))
+    }
+    const from = irc.lines.length
+    const all = gateway.processes.map(process => process.hold())
+    if (what === 'every process, and NATS') all.push(stack.nats.kill())
+    await Promise.all(all)
+    if (what === 'every process, and NATS') await stack.nats.start()
+    await Promise.all(gateway.processes.map(process => process.resume()))
+    await gateway.ready({ deadlineMs: 90_000 })
+    for (const person of [romeo, juliet])
+      await waitUntil(() => comingsAndGoings(irc, person.nick, from).some(line => / JOIN /.test(line)), {
+        deadlineMs: 90_000,
+        describe: () => `${person.nick} is not back:\n${irc.lines.slice(from).join('\n')}`,
+      })
+    await untilAnswered(romeo, room, irc, 'reborn')
+    irc.say(balcony, 'welcome')
+    for (const person of [romeo, juliet])
+      await person.receives(messageOf(`${room}/${irc.nick}`, { body: 'welcome' }), { deadlineMs: 30_000 })
+  })
+
 for (const service of ['frontend', 'router', 'worker'] as const)
   scenario(
     `told to stop, a ${service} drains within 20 s, and nothing is lost`,
