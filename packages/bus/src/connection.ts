@@ -120,6 +120,8 @@ export class Connection {
 
   async close(): Promise<void> {
     this.#isClosing = true
+    // Whoever still publishes holds what it has, as without a connection.
+    this.isConnected = false
     // The client forgets the timers of requests that it gives up when it closes: they would keep the process for seconds.
     const replies = Promise.allSettled(this.#awaited)
     await Promise.race([replies, delay(lastRepliesMs, undefined, { ref: false })])

@@ -40,6 +40,7 @@ function takeOver(): void {
 async function tryToTake(): Promise<void> {
   const ownership = await bus.owners.acquire(resource)
   if (!ownership) return
+  let isLost = false
   let out: string[] = []
   let waiting: Delivery<Line>[] = []
   const flush = () => {
@@ -48,8 +49,12 @@ async function tryToTake(): Promise<void> {
     for (const delivery of waiting) delivery.finish()
     waiting = []
   }
-  const write = (delivery: Delivery<Line>) => {
-    if (!mayWrite(ownership)) return
+  const write = (delivery: Delivery<Line>): void => {
+    // A pause is no loss: what is held goes out when the lease is renewed.
+    if (!mayWrite(ownership)) {
+      if (!isLost) setTimeout(write, 20, delivery)
+      return
+    }
     out.push(`${process.pid} ${delivery.item.user} ${delivery.item.n}\n`)
     waiting.push(delivery)
     if (settings.holdMs > 0) flush()
@@ -60,7 +65,10 @@ async function tryToTake(): Promise<void> {
       else write(delivery)
     },
     onBatchEnd: flush,
-    onLost: reason => process.send?.({ lost: reason }),
+    onLost: reason => {
+      isLost = true
+      process.send?.({ lost: reason })
+    },
   })
   process.send?.({ owns: ownership.epoch })
 }
