@@ -164,6 +164,8 @@ for (const service of ['frontend', 'router', 'worker'] as const)
       await irc.join(balcony)
       await romeo.joins(room)
       for (const process of gateway.of(service)) {
+        // One that was killed in an earlier scenario may still be starting.
+        await waitUntil(async () => (await process.readiness()) === true, { deadlineMs: 60_000 })
         process.isSupervised = false
         const begun = performance.now()
         await process.kill('SIGTERM')
