@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { node, PrepareError, prepare, root } from './prepare.mjs'
 
+/** What the chart is linted and rendered with where helm is not installed. */
+const helmVersion = 'v3.19.4'
 const bin = name => join(root, 'node_modules/.bin', name)
 
 /** Each answers with nothing, or with what is wrong; `note` says what was left out, and why. */
@@ -74,10 +76,27 @@ function protoBreaking() {
 
 /** With helm: lint, and render every supported set-up. Without: the chart's own consistency, as far as text tells. */
 function chart() {
-  const folders = [join(root, '.cache/bin'), ...(process.env.PATH ?? '').split(delimiter)]
-  const helm = folders.map(folder => join(folder, 'helm')).find(path => existsSync(path))
+  const { helm, why } = findHelm()
   const rendered = command(node, 'scripts/chart-check.mjs', ...(helm === undefined ? [] : [helm]))
-  return helm === undefined ? { ...rendered, note: 'without helm: not rendered' } : rendered
+  return helm === undefined ? { ...rendered, note: `not rendered: ${why}` } : rendered
+}
+
+/** helm from the search path, or built once into the cache where there is Go. */
+function findHelm() {
+  const cache = join(root, '.cache/bin')
+  const folders = [cache, ...(process.env.PATH ?? '').split(delimiter)]
+  const found = folders.map(folder => join(folder, 'helm')).find(path => existsSync(path))
+  if (found !== undefined) return { helm: found }
+  if (spawnSync('go', ['version']).status !== 0) return { why: 'neither helm nor Go is here' }
+  console.log(`  building helm ${helmVersion} with Go, once …`)
+  const env = { ...process.env, GOBIN: cache, GOTOOLCHAIN: 'local', CGO_ENABLED: '0' }
+  const { status, stderr } = spawnSync('go', ['install', `helm.sh/helm/v3/cmd/helm@${helmVersion}`], {
+    env,
+    encoding: 'utf8',
+  })
+  return status === 0
+    ? { helm: join(cache, 'helm') }
+    : { why: `helm could not be built: ${stderr?.trim().split('\n').at(-1)}` }
 }
 
 function seconds(begin) {
