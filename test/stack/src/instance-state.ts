@@ -1,10 +1,20 @@
 import { randomBytes } from 'node:crypto'
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { Config } from '@spectrum/config'
 import { isAlive } from './cache.ts'
 import { userStateDirectory } from './environment.ts'
-import { StartError } from './terminal.ts'
+import { StartError, say } from './terminal.ts'
 
 /** What an instance keeps over restarts. Held by one process at a time; disposing lets go of it. */
 export interface InstanceState extends Disposable {
@@ -46,8 +56,8 @@ export function openState(config: Config): InstanceState {
   const lock = takeFolder(folder, jid)
   return {
     folder,
-    natsStore: join(folder, 'nats'),
-    masterKeyFile: masterKey(folder),
+    natsStore: natsStore(folder, jid, type === 'sqlite3' ? basename(database) : undefined),
+    masterKeyFile: masterKey(folder, jid),
     database: type === 'sqlite3' && folder !== configured ? join(folder, 'database.sql') : undefined,
     [Symbol.dispose]: () => rmSync(lock, { force: true }),
   }
@@ -87,8 +97,26 @@ function takeFolder(folder: string, jid: string): string {
     }
 }
 
-function masterKey(folder: string): string {
-  const file = join(folder, 'master.key')
+/**
+ * Each instance has a store of its own: two nats-servers on one destroy it. A folder `nats` of earlier releases becomes
+ * this instance's where nobody else can have written into it.
+ */
+function natsStore(folder: string, jid: string, database: string | undefined): string {
+  const store = join(folder, `${jid}.nats`)
+  const earlier = join(folder, 'nats')
+  if (existsSync(store) || !existsSync(earlier)) return store
+  const own = new Set([`${jid}.pid`, database])
+  const others = readdirSync(folder).filter(name => /\.(pid|sql|nats)$/.test(name) && !own.has(name))
+  if (others.length === 0) renameSync(earlier, store)
+  else say(`${earlier} is left alone: it may be of another gateway (${others.join(', ')} lies beside it)`)
+  return store
+}
+
+/** One that lies there already stays in use: what is stored was sealed with it. */
+function masterKey(folder: string, jid: string): string {
+  const earlier = join(folder, 'master.key')
+  if (existsSync(earlier)) return earlier
+  const file = join(folder, `${jid}.master.key`)
   try {
     writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { flag: 'wx', mode: 0o600 })
   } catch (error) {

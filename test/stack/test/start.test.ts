@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { loadConfig } from '@spectrum/config'
 import {
   Child,
   freePort,
@@ -20,6 +21,7 @@ import {
   XmppClient,
   xml,
 } from '../src/index.ts'
+import { openState } from '../src/instance-state.ts'
 
 const jid = 'irc.localhost'
 const secret = 'component-secret-of-this-test'
@@ -73,10 +75,10 @@ function launch(...args: string[]): Child {
   })
 }
 
-async function untilReady(child: Child): Promise<void> {
+async function untilReady(child: Child, gateway = jid): Promise<void> {
   const isReady = () => {
     if (!child.isRunning) throw new Error(child.log)
-    return child.lines.includes(`ready: ${jid} is connected to 127.0.0.1:${readyPort(child)}`)
+    return child.lines.includes(`ready: ${gateway} is connected to 127.0.0.1:${readyPort(child)}`)
   }
   await waitUntil(isReady, { deadlineMs: 60_000, describe: () => child.log })
 }
@@ -127,7 +129,7 @@ test('an instance starts from its configuration, keeps what it knows over a rest
   assert.equal(first.exitCode, 0, first.log)
   assert.deepEqual(below.filter(isAlive), [])
   assert.equal(first.lines.filter(line => line.startsWith('ready:')).length, 1)
-  assert.equal(statSync(join(here.dir, 'data/master.key')).mode & 0o777, 0o600)
+  assert.equal(statSync(join(here.dir, `data/${jid}.master.key`)).mode & 0o777, 0o600)
   assert.ok(existsSync(join(here.dir, `data/${jid}.sql`)))
 
   await using second = launch(`--config=${here.cfg}`)
@@ -138,6 +140,56 @@ test('an instance starts from its configuration, keeps what it knows over a rest
   await juliet.waitFor(/PRIVMSG #balcony :still registered/)
   await second.kill('SIGINT')
   assert.equal(second.exitCode, 0, second.log)
+})
+
+test('two gateways whose databases lie in one folder do not touch each other', async () => {
+  await using here = await world()
+  const second = 'two.localhost'
+  await writeFile(
+    join(here.prosody.dir, 'prosody.cfg.lua'),
+    `${readFileSync(join(here.prosody.dir, 'prosody.cfg.lua'), 'utf8')}\nComponent "${second}"\n\tcomponent_secret = "${secret}"\n`,
+  )
+  await here.prosody.restart()
+  const cfg = join(here.dir, 'two.cfg')
+  await writeFile(cfg, readFileSync(here.cfg, 'utf8').replace(`jid = ${jid}`, `jid = ${second}`), { mode: 0o600 })
+  const login = { port: here.prosody.clientPort, domain: 'localhost', name: 'romeo', password: 'x' }
+  await using romeo = await XmppClient.connect(login)
+  for (const round of [1, 2]) {
+    await using one = launch('--config', here.cfg)
+    await using two = launch('--config', cfg)
+    await untilReady(one)
+    await untilReady(two, second)
+    for (const [index, gateway] of [jid, second].entries()) {
+      const query = `<query xmlns="jabber:iq:register"><username>romeo${index}${round}</username><password/></query>`
+      const answer = await romeo.request('set', gateway, query, 30_000)
+      assert.equal(answer.attrs.type, 'result', `${gateway}, round ${round}: ${answer}`)
+    }
+    await Promise.all([one.stop(), two.stop()])
+    for (const gateway of [one, two]) {
+      assert.equal(gateway.exitCode, 0, gateway.log)
+      assert.doesNotMatch(gateway.log, /ended \(|cannot be made/)
+    }
+  }
+  const kept = readdirSync(join(here.dir, 'data')).filter(name => /\.(nats|key)$/.test(name))
+  assert.deepEqual(kept.sort(), [`${jid}.master.key`, `${jid}.nats`, `${second}.master.key`, `${second}.nats`].sort())
+})
+
+test('a store and a key of earlier releases stay in use where they can only be this gateway’s', async () => {
+  await using here = await world()
+  const data = join(here.dir, 'data')
+  const config = loadConfig({ argv: ['--config', here.cfg], env: {} }).config
+  await mkdir(join(data, 'nats'), { recursive: true })
+  await writeFile(join(data, 'master.key'), 'x')
+  {
+    using state = openState(config)
+    assert.deepEqual([state.natsStore, existsSync(state.natsStore)], [join(data, `${jid}.nats`), true])
+    assert.equal(state.masterKeyFile, join(data, 'master.key'))
+  }
+  await mkdir(join(data, 'nats'))
+  await rm(join(data, `${jid}.nats`), { recursive: true })
+  await writeFile(join(data, 'other.localhost.sql'), '')
+  using state = openState(config)
+  assert.deepEqual([state.natsStore, existsSync(join(data, 'nats'))], [join(data, `${jid}.nats`), true])
 })
 
 test('each process that dies is started again, nats-server too', async () => {
