@@ -2,7 +2,7 @@
 
 import { NetworkError } from '@spectrum/network'
 import { childOf, type Element, formElement, isTrue, legacyField, submittedForm, xml } from '@spectrum/xmpp'
-import type { Gateway } from '../gateway.ts'
+import { type Gateway, notSupported } from '../gateway.ts'
 import type { OutboundStanza } from '../outbound-stanza.ts'
 import { defineXep } from '../xep.ts'
 
@@ -20,6 +20,7 @@ export const registration = defineXep({
 })
 
 async function get(stanza: OutboundStanza, _query: Element, gateway: Gateway): Promise<Element> {
+  refuseElsewhere(stanza)
   refuseOutsiders(stanza, gateway)
   const { username, isRegistered } = await gateway.parts.router.getRegistration({ user: stanza.user })
   const { registration: texts } = gateway.parts.config
@@ -63,8 +64,10 @@ async function get(stanza: OutboundStanza, _query: Element, gateway: Gateway): P
 }
 
 async function set(stanza: OutboundStanza, query: Element, gateway: Gateway): Promise<undefined> {
+  refuseElsewhere(stanza)
   const form = submittedForm(query)
   if (form?.type === 'cancel') return undefined
+  if (form !== undefined && form.type !== 'submit') throw foreign()
   const field = (name: string) => form?.values.get(name)?.[0] ?? legacyField(query, name)
   if (childOf(query, 'remove', xmlns) !== undefined || isTrue(field('unregister'))) return remove(stanza, gateway)
   refuseOutsiders(stanza, gateway)
@@ -106,8 +109,12 @@ async function remove(stanza: OutboundStanza, gateway: Gateway): Promise<undefin
   return undefined
 }
 
-function refuseOutsiders({ domain, user, to }: OutboundStanza, { parts }: Gateway): void {
-  if (to.name !== '') throw new NetworkError('not-supported', 'Registration is with the gateway itself.')
+/** The same request to a room asks for a nick there (XEP-0045 section 7.10), or gives it up: nothing of the gateway's. */
+function refuseElsewhere({ to }: OutboundStanza): void {
+  if (to.name !== '' || to.resource !== '') throw notSupported('Registration with anything but the gateway itself')
+}
+
+function refuseOutsiders({ domain, user }: OutboundStanza, { parts }: Gateway): void {
   const { registration: rules, service } = parts.config
   const isListed = (list: readonly string[], jid: string) => list.some(listed => listed.toLowerCase() === jid)
   if (rules.enablePublicRegistration || isListed(service.allowedServers, domain) || isListed(service.adminJid, user))
