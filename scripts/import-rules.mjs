@@ -27,17 +27,48 @@ const doors = [
   { what: /^(@prisma\/|prisma$|@libsql\/|pg$)/, only: ['packages/store'] },
   { what: /^(@nats-io\/|nats$)/, only: ['packages/bus'] },
   { what: /^(@xmpp\/|ltx$|saxes$)/, only: ['packages/xmpp', 'test'] },
+  { what: /^(node:)?sqlite$|^better-sqlite3$/, only: ['packages/store'], isOpenToTests: true },
   { what: /^(pino|prom-client)$|^@opentelemetry\//, only: ['packages/service-kit'] },
 ]
 
-/** Readers of process.env; tests may hand it on to what they start. */
-const environmentReaders = ['packages/config']
+/**
+ * The members of `process` that code may use, by folder; `*` stands for every folder but networks. Tests may use all but `exit`;
+ * so may scripts outside the workspaces. Whoever hands `process` on as a whole uses every member.
+ */
+const processMembers = {
+  '*': [
+    'argv',
+    'cpuUsage',
+    'execPath',
+    'hrtime',
+    'memoryUsage',
+    'nextTick',
+    'off',
+    'on',
+    'pid',
+    'stderr',
+    'stdout',
+    'versions',
+  ],
+  'packages/config': ['env'],
+  'packages/service-kit': ['exitCode', 'getActiveResourcesInfo', 'kill'],
+  // Signal 0, which asks whether a process is alive.
+  'packages/bus': ['kill'],
+  'networks/*': ['nextTick'],
+}
+const endsProcess = new Set(['exit', 'reallyExit', 'abort'])
+
+/** Ways to load a module that nobody can read off the source. */
+const hiddenImports = new Set(['require', 'eval', 'Function', 'import(computed)', 'process.getBuiltinModule'])
+const loaders = /^(node:)?(module|vm)$/
 
 /** Networks get their sockets from their host; asking whether a text is an address is no socket. */
-const sockets = /^node:(net|tls|dns|dns\/promises|dgram|http|https|http2)$/
+const outside =
+  /^(node:)?(net|tls|dns|dns\/promises|dgram|http|https|http2|child_process|worker_threads|cluster|inspector|inspector\/promises)$/
 const harmless = new Set(['isIP', 'isIPv4', 'isIPv6', 'BlockList'])
+const outsideGlobals = new Set(['fetch', 'WebSocket', 'EventSource'])
 
-const vagueNames = /(^|\/)(utils|helpers|types|common|misc)(\.ts|\/)/
+const vagueNames = /(^|\/)(utils|helpers|types|common|misc)(\.[cm]?[jt]s|\/)/
 
 /**
  * Every breach of a rule below `root`.
@@ -61,14 +92,17 @@ export function violations(root) {
 
 function checkFile(file, { imports, uses }, workspaces, report) {
   const home = folderOf(file)
-  const isTest = file.endsWith('.test.ts') || file.startsWith('test/') || file.split('/')[2] === 'test'
+  const isTest = /\.test\.[cm]?[jt]s$/.test(file) || file.startsWith('test/') || file.split('/')[2] === 'test'
   const isAt = folders => folders.some(folder => file === folder || file.startsWith(`${folder}/`))
   if (vagueNames.test(file)) report('named-homes', 1, 'a file that has no better name has no home yet')
 
   for (const { what, line } of uses) {
-    if (what === 'process.env' && !isTest && !isAt(environmentReaders))
-      report('environment-only-in-config', line, 'process.env is read in packages/config alone')
-    if (what === 'process.exit') report('no-process-exit', line, 'dispose of resources and let the event loop empty')
+    if (what.startsWith('process.')) checkProcess(what.slice('process.'.length), home, isTest, line, report)
+    if (hiddenImports.has(what)) report('no-hidden-imports', line, `${what}: modules are named where they are imported`)
+    if (what === 'globalThis.*' && !isTest)
+      report('globals-by-name', line, 'globals are used by their names, not through the object that has them all')
+    if (home.startsWith('networks/') && !isTest && outsideGlobals.has(what))
+      report('sockets-through-host', line, `${what}: a network gets its sockets from host.connect()`)
     if (what === 'export *') report('no-export-star', line, 'exports are named one by one')
     if (what === 'export default' && !/\.config\.ts$/.test(file))
       report('no-default-export', line, 'exports have names')
@@ -80,9 +114,12 @@ function checkFile(file, { imports, uses }, workspaces, report) {
       if (!target.startsWith(`${home}/`)) report('front-door', line, `${specifier} reaches into another folder`)
       continue
     }
+    if (loaders.test(specifier))
+      report('no-hidden-imports', line, `${specifier}: modules are named where they are imported`)
     const door = doors.find(({ what }) => what.test(specifier))
-    if (door && !isAt(door.only)) report('one-door', line, `${specifier} is for ${door.only.join(' and ')} alone`)
-    if (home.startsWith('networks/') && !isTest && sockets.test(specifier) && !names.every(name => harmless.has(name)))
+    if (door && !isAt(door.only) && !(isTest && door.isOpenToTests))
+      report('one-door', line, `${specifier} is for ${door.only.join(' and ')} alone`)
+    if (home.startsWith('networks/') && !isTest && outside.test(specifier) && !names.every(name => harmless.has(name)))
       report('sockets-through-host', line, `${specifier}: a network gets its sockets from host.connect()`)
     if (!specifier.startsWith('@spectrum/')) continue
 
@@ -95,6 +132,15 @@ function checkFile(file, { imports, uses }, workspaces, report) {
     else if (!isTest && !isAllowed(home, name, target))
       report('lower-packages-only', line, `${home} may not import ${target}`)
   }
+}
+
+function checkProcess(member, home, isTest, line, report) {
+  if (endsProcess.has(member)) report('no-process-exit', line, 'dispose of resources and let the event loop empty')
+  const parent = `${home.split('/')[0]}/*`
+  const allowed = [...(processMembers[parent] ?? processMembers['*']), ...(processMembers[home] ?? [])]
+  if (isTest || allowed.includes(member) || endsProcess.has(member)) return
+  if (member === 'env') report('environment-only-in-config', line, 'process.env is read in packages/config alone')
+  else report('process-by-member', line, `process.${member} is not for ${home}`)
 }
 
 function isAllowed(home, name, target) {
@@ -150,15 +196,17 @@ const nameOf = (root, folder) => {
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).name : undefined
 }
 
-/** All TypeScript of the project, generated code aside, relative to the root. */
+/** All code of the workspaces relative to the root, generated code aside; JavaScript below test/ is programs of their own. */
 function sourceFiles(root) {
-  const below = folder =>
+  const below = (folder, accepted) =>
     readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
       const path = join(folder, entry.name)
-      if (entry.isDirectory()) return ['node_modules', 'gen', 'dist'].includes(entry.name) ? [] : below(path)
-      return entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts') ? [relative(root, path)] : []
+      if (entry.isDirectory()) return ['node_modules', 'gen', 'dist'].includes(entry.name) ? [] : below(path, accepted)
+      return accepted.test(entry.name) && !/\.d\.[cm]?ts$/.test(entry.name) ? [relative(root, path)] : []
     })
-  return [...workspaceFolders(root)].flatMap(folder => below(join(root, folder)))
+  return [...workspaceFolders(root)].flatMap(folder =>
+    below(join(root, folder), folder.startsWith('test/') ? /\.[cm]?tsx?$/ : /\.[cm]?[jt]sx?$/),
+  )
 }
 
 if (process.argv[1] === import.meta.filename) {

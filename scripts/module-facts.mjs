@@ -1,6 +1,7 @@
 import { parseSync } from 'oxc-parser'
+import { globalUses, textOf } from './global-uses.mjs'
 
-// What the import rules need to know of one TypeScript file, read from its syntax tree.
+// What the import rules need to know of one file, read from its syntax tree.
 
 /**
  * @typedef {{ specifier: string, line: number, isType: boolean, names: string[] }} Import
@@ -10,8 +11,8 @@ import { parseSync } from 'oxc-parser'
 /**
  * @param {string} path
  * @param {string} text
- * @returns {ModuleFacts} what the file imports (`isType`: gone at run time), and which restricted things it does:
- *   `process.env`, `process.exit`, `export *`, `export default`
+ * @returns {ModuleFacts} what the file imports (`isType`: gone at run time), and which restricted things it does: what
+ *   {@link globalUses} finds, the same by `node:process`, `import(computed)`, `export *`, `export default`
  */
 export function moduleFacts(path, text) {
   const { program, errors } = parseSync(path, text)
@@ -21,51 +22,64 @@ export function moduleFacts(path, text) {
   const lineOf = node => lineStarts.findLastIndex(start => start <= node.start) + 1
 
   const imports = []
-  const uses = []
+  const uses = globalUses(program).map(({ what, node }) => ({ what, line: lineOf(node) }))
   const use = (what, node) => uses.push({ what, line: lineOf(node) })
-  const importing = (source, node, isType, names = []) => {
-    if (source?.type === 'Literal' && typeof source.value === 'string')
-      imports.push({ specifier: source.value, line: lineOf(node), isType, names })
+  const importing = (specifier, node, isType, names) => {
+    imports.push({ specifier, line: lineOf(node), isType, names })
+    if (!isType && /^(node:)?process$/.test(specifier)) for (const name of names) use(`process.${name}`, node)
   }
   visit(program, node => {
     switch (node.type) {
       case 'ImportDeclaration': {
         const specifiers = node.specifiers ?? []
         const areTypes = specifiers.length > 0 && specifiers.every(each => each.importKind === 'type')
-        const names = specifiers.map(each => each.imported?.name ?? each.imported?.value ?? '*')
-        importing(node.source, node, node.importKind === 'type' || areTypes, names)
-        if (/^(node:)?process$/.test(node.source.value))
-          for (const name of names) if (name === 'env' || name === 'exit') use(`process.${name}`, node)
+        importing(node.source.value, node, node.importKind === 'type' || areTypes, specifiers.map(namedBy('imported')))
         break
       }
       case 'ExportAllDeclaration':
         use('export *', node)
-        importing(node.source, node, node.exportKind === 'type', ['*'])
+        importing(node.source.value, node, node.exportKind === 'type', ['*'])
         break
       case 'ExportNamedDeclaration': {
         const areTypes = node.specifiers.length > 0 && node.specifiers.every(each => each.exportKind === 'type')
-        if (node.source) importing(node.source, node, node.exportKind === 'type' || areTypes)
+        if (node.source)
+          importing(
+            node.source.value,
+            node,
+            node.exportKind === 'type' || areTypes,
+            node.specifiers.map(namedBy('local')),
+          )
         break
       }
       case 'ExportDefaultDeclaration':
         use('export default', node)
         break
-      case 'ImportExpression':
-        importing(node.source, node, false, ['*'])
+      case 'ImportExpression': {
+        const specifier = textOf(node.source)
+        if (specifier === undefined) use('import(computed)', node)
+        else importing(specifier, node, false, ['*'])
         break
-      case 'TSImportType':
-        importing(node.source ?? node.argument?.literal, node, true)
+      }
+      case 'TSImportEqualsDeclaration': {
+        const specifier = textOf(node.moduleReference.expression)
+        if (specifier !== undefined) importing(specifier, node, node.importKind === 'type', ['*'])
         break
-      case 'MemberExpression': {
-        const property = node.computed ? node.property.value : node.property.name
-        if (node.object.type === 'Identifier' && node.object.name === 'process' && /^(env|exit)$/.test(property))
-          use(`process.${property}`, node)
+      }
+      case 'TSImportType': {
+        const specifier = textOf(node.source ?? node.argument?.literal)
+        if (specifier !== undefined) importing(specifier, node, true, [])
         break
       }
       default:
     }
   })
   return { imports, uses }
+}
+
+/** What a specifier names on the other side; the default export and whole modules count as everything. */
+const namedBy = key => specifier => {
+  const name = specifier[key]?.name ?? specifier[key]?.value ?? '*'
+  return name === 'default' ? '*' : name
 }
 
 function visit(node, see) {

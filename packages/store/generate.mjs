@@ -2,11 +2,11 @@
 // needs no schema engine, but Prisma downloads one unless it is told that it has one, as the npm script does.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 const here = import.meta.dirname
-const prisma = join(dirname(createRequire(import.meta.url).resolve('prisma/package.json')), 'build/index.js')
+const prisma = join(dirname(fileURLToPath(import.meta.resolve('prisma/package.json'))), 'build/index.js')
 const models = readFileSync(join(here, 'prisma/models.prisma'), 'utf8')
 
 for (const provider of ['postgresql', 'sqlite']) {
