@@ -12,12 +12,15 @@ export function restore(session: Session, snapshot: SessionSnapshot): void {
   session.resources.toTell(session.resources.aggregateShown())
   for (const { name, node, nick, resources, password, pending, occupants } of snapshot.rooms) {
     const room = session.rooms.obtain({ name, node, resource: nick })
-    room.password = password
-    if (resources.length > 0) room.toldNick = nick
+    if (resources.length > 0) {
+      room.password = password
+      room.toldNick = nick
+    }
     // What they looked like is not known any more: they are told again, and whoever is missing has left.
     for (const occupant of occupants) room.told.set(occupant, '')
     for (const resource of resources) room.admit(resource, node)
-    for (const [resource, stanzaId] of Object.entries(pending)) room.pending.push({ resource, node, nick, stanzaId })
+    for (const [resource, stanzaId] of Object.entries(pending))
+      room.pending.push({ resource, node, nick, stanzaId, password })
     if (room.pending.length > 0) awaitAnswer(session, room)
   }
 }

@@ -20,6 +20,7 @@ export function roomJoined(session: Session, { room: id, nick }: Of<'room-joined
   }
   if (room.nick !== nick) session.markChanged()
   room.nick = nick
+  room.password = room.asked
   room.state = 'filling'
   room.held = []
 }

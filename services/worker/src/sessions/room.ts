@@ -14,6 +14,8 @@ export interface PendingJoin {
   readonly node: string
   readonly nick: string
   readonly stanzaId: string
+  /** What the client gave; it is the room's only once it has let the user in. */
+  readonly password?: Sealed | undefined
   /** How many lines of the past the client wants; undefined: as many as usual. */
   readonly maxHistory?: number | undefined
 }
@@ -33,7 +35,10 @@ export class Room {
   readonly name: string
   /** The user's own; before the network has told, the one asked for. */
   nick: string
+  /** The one that let the user in. */
   password: Sealed | undefined
+  /** The one that the network was asked with last. */
+  asked: Sealed | undefined
   state: RoomState = 'waiting'
   views: View[] = []
   pending: PendingJoin[] = []
@@ -59,6 +64,11 @@ export class Room {
   viewOf(resource: string): View | undefined {
     for (const view of this.views) if (view.resources.includes(resource)) return view
     return undefined
+  }
+
+  /** The one to enter with: that which did before; else the first that a waiting client gave. */
+  get passwordToAsk(): Sealed | undefined {
+    return this.password ?? this.pending.find(join => join.password !== undefined)?.password
   }
 
   /** In the room, or waiting to be let in: what it says then waits too. */

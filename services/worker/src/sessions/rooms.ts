@@ -8,6 +8,7 @@ import {
   Show,
 } from '@spectrum/messages'
 import { type FailureCode, type JoinRequest, NetworkError, type Occupant } from '@spectrum/network'
+import { assertJoinFits } from './bounds.ts'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
@@ -20,6 +21,8 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
   if (to.resource === '') throw new NetworkError('bad-address', 'A room is entered with a nick.')
   if (!session.context.manifest.hasRooms) throw new NetworkError('not-supported', 'This network has no rooms.')
   const { resource, stanzaId } = command
+  const known = session.rooms.find(to)
+  assertJoinFits(session, command, value, known)
   const room = session.rooms.obtain(to)
   const view = room.viewOf(resource)
   if (view !== undefined) {
@@ -29,9 +32,15 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
       enter(session, room, { resource, node: view.node, nick: to.resource, stanzaId })
     return
   }
-  if (value.password !== undefined) room.password = value.password
   if (room.isEmpty) room.nick = to.resource
-  const join = { resource, node: to.node, nick: to.resource, stanzaId, maxHistory: value.maxHistoryStanzas }
+  const join = {
+    resource,
+    node: to.node,
+    nick: to.resource,
+    stanzaId,
+    password: value.password,
+    maxHistory: value.maxHistoryStanzas,
+  }
   session.markChanged()
   if (room.state === 'joined') return enter(session, room, join)
   room.pending = [...room.pending.filter(each => each.resource !== resource), join]
@@ -54,7 +63,8 @@ export function requestJoin(session: Session, room: Room): void {
   const ask = (password?: string) =>
     rooms.join({ room: room.id, nick: room.nick, ...history, ...(password === undefined ? {} : { password }) })
   try {
-    const asked = room.password === undefined ? ask() : session.context.openPassword(room.password).then(ask)
+    room.asked = room.passwordToAsk
+    const asked = room.asked === undefined ? ask() : session.context.openPassword(room.asked).then(ask)
     if (asked instanceof Promise) asked.catch(fail)
   } catch (error) {
     fail(error)

@@ -77,7 +77,7 @@ export class Session {
     this.snapshots = new Snapshots({
       intervalMs: limits.snapshotMs,
       log: this.log,
-      read: () => snapshotOf(this),
+      read: isLean => snapshotOf(this, isLean),
       write: snapshot => link.saveSnapshot(this.user, snapshot),
       onResult: result => metrics.snapshots.inc({ result }),
     })
@@ -261,6 +261,11 @@ export class Session {
     if (reason === StopSession_Reason.REASON_CREDENTIALS_CHANGED) return this.connection.restart()
     if (text !== '') tellFromGateway(this, text)
     return this.#end(text)
+  }
+
+  /** While the session ends: fulfils when nothing of it is left. Undefined before. */
+  get closing(): Promise<void> | undefined {
+    return this.#ending
   }
 
   /** Nobody uses the session any more: it ends, unless the user wants to stay connected. */

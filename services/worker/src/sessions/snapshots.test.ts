@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SessionSnapshot } from '@spectrum/messages'
+import { NetworkError } from '@spectrum/network'
 import { waitUntil } from '@spectrum/stack'
 import { Snapshots } from './snapshots.ts'
 
 function bench(intervalMs: number) {
   const writes: { at: number; generation: number }[] = []
   const results: string[] = []
-  const state = { generation: 0, failures: 0 }
-  const log = { debug() {}, info() {}, warn() {}, error() {} }
+  const state = { generation: 0, failures: 0, error: new NetworkError('unavailable', 'away'), errors: 0 }
+  const log = { debug() {}, info() {}, warn() {}, error: () => void state.errors++ }
   const snapshots = new Snapshots({
     intervalMs,
     retryMs: 20,
+    giveUpMs: 100,
     log,
-    read: () => SessionSnapshot.create({ generation: state.generation }),
-    write: async ({ generation }) => {
-      if (state.failures-- > 0) throw new Error('away')
+    read: isLean => SessionSnapshot.create({ generation: state.generation, username: isLean ? 'lean' : 'full' }),
+    write: async ({ generation, username }) => {
+      const isTooLarge = state.error.code === 'too-large' && username === 'lean'
+      if (!(isTooLarge && state.failures < Number.POSITIVE_INFINITY) && state.failures-- > 0) throw state.error
       writes.push({ at: performance.now(), generation })
     },
     onResult: result => results.push(result),
@@ -63,4 +66,32 @@ test('a failed write is tried again, and closing calls back whoever waits', asyn
   })
   await snapshots.close()
   assert.ok(isCalled)
+})
+
+test('a snapshot that is too large is written without what a new owner can do without', async () => {
+  const { snapshots, results, state } = bench(10)
+  state.error = new NetworkError('too-large', 'no')
+  state.failures = 1_000
+  for (let i = 0; i < 2; i++) {
+    snapshots.markChanged()
+    await snapshots.flush()
+  }
+  assert.deepEqual(results, ['failed', 'lean', 'failed', 'lean'])
+  assert.equal(state.errors, 1)
+})
+
+test('who waits is not held up for ever by a snapshot that the bus does not take', async () => {
+  const { snapshots, results, state } = bench(10)
+  state.failures = Number.POSITIVE_INFINITY
+  for (const error of [new NetworkError('too-large', 'no'), new NetworkError('unexpected', 'no')]) {
+    state.error = error
+    snapshots.markChanged()
+    await snapshots.flush()
+    assert.equal(results.at(-1), 'given-up')
+  }
+  assert.equal(state.errors, 2)
+  state.failures = 0
+  snapshots.markChanged()
+  await snapshots.flush()
+  assert.equal(results.at(-1), 'written')
 })

@@ -1,5 +1,6 @@
 import type { SessionSnapshot, SessionSnapshot_JoinedRoom } from '@spectrum/messages'
-import type { Logger } from '@spectrum/network'
+import { type FailureCode, type Logger, NetworkError } from '@spectrum/network'
+import { bounds } from './bounds.ts'
 import type { Session } from './session.ts'
 
 export interface SnapshotsOptions {
@@ -8,15 +9,23 @@ export interface SnapshotsOptions {
   readonly retryMs?: number
   /** How long {@link Snapshots.markOutdated} may wait; default 10 s. */
   readonly lazyMs?: number
+  /** How long a bus that is there may refuse a snapshot; default 30 s. */
+  readonly giveUpMs?: number
   readonly log: Logger
-  read(): SessionSnapshot
+  /** `isLean`: without all that a new owner can do without. */
+  read(isLean: boolean): SessionSnapshot
   write(snapshot: SessionSnapshot): Promise<void>
-  onResult(result: 'written' | 'failed'): void
+  onResult(result: 'written' | 'failed' | 'lean' | 'given-up'): void
 }
+
+/** The bus is away, or the backend may be somebody else's: nothing could be finished now, with a snapshot or without. */
+const passing: ReadonlySet<FailureCode> = new Set(['unavailable', 'unreachable'])
 
 /**
  * Keeps the stored snapshot of one session up to date: at most one write at a time and one per interval; a first change
- * after a quiet time is written at the end of this turn of the event loop. A write that fails is tried again for as long as it takes.
+ * after a quiet time is written at the end of this turn of the event loop. While the bus is away a write is tried again for as
+ * long as it takes. One that is too large is written lean; what the bus does not take all the same is given up until
+ * the next change, for a session must not hold up its backend's lane for ever.
  */
 export class Snapshots {
   readonly #options: SnapshotsOptions
@@ -27,6 +36,10 @@ export class Snapshots {
   #outdated: NodeJS.Timeout | undefined
   #isWriting = false
   #isClosed = false
+  #isLean = false
+  #hasToldLean = false
+  #hasToldGivenUp = false
+  #refusedSinceMs: number | undefined
   #lastMs = Number.NEGATIVE_INFINITY
 
   constructor(options: SnapshotsOptions) {
@@ -94,28 +107,58 @@ export class Snapshots {
 
   #write(): void {
     if (this.#isWriting || this.#isClosed) return
-    const { write, read, onResult, log, retryMs = 1_000 } = this.#options
+    const { write, read, onResult } = this.#options
     const change = this.#changes
     this.#isWriting = true
     clearTimeout(this.#outdated)
     this.#outdated = undefined
     this.#lastMs = performance.now()
-    write(read()).then(
+    write(read(this.#isLean)).then(
       () => {
         this.#isWriting = false
         this.#stored = change
-        onResult('written')
+        this.#refusedSinceMs = undefined
+        onResult(this.#isLean ? 'lean' : 'written')
+        this.#isLean = false
         this.#callBack()
         if (this.#changes > change) this.#schedule()
       },
       error => {
         this.#isWriting = false
         onResult('failed')
-        log.warn({ err: error }, 'a snapshot could not be written and is tried again')
-        this.#lastMs = performance.now() + retryMs - this.#options.intervalMs
-        this.#schedule()
+        this.#failed(error, change)
       },
     )
+  }
+
+  #failed(error: unknown, change: number): void {
+    const { log, onResult, intervalMs, retryMs = 1_000, giveUpMs = 30_000 } = this.#options
+    const { code } = NetworkError.from(error)
+    const now = performance.now()
+    this.#lastMs = now + retryMs - intervalMs
+    if (passing.has(code)) {
+      log.warn({ err: error }, 'a snapshot could not be written and is tried again')
+      return this.#schedule()
+    }
+    this.#refusedSinceMs ??= now
+    if (code === 'too-large' && !this.#isLean) {
+      if (!this.#hasToldLean)
+        log.error({ err: error }, 'a snapshot is too large and is written without occupants and joins')
+      this.#hasToldLean = true
+      this.#isLean = true
+      return this.#schedule()
+    }
+    if (code !== 'too-large' && now - this.#refusedSinceMs < giveUpMs) {
+      log.warn({ err: error }, 'a snapshot was refused and is tried again')
+      return this.#schedule()
+    }
+    if (!this.#hasToldGivenUp) log.error({ err: error }, 'snapshots are refused: a new owner would find an old one')
+    this.#hasToldGivenUp = true
+    this.#isLean = false
+    onResult('given-up')
+    this.#stored = change
+    this.#callBack()
+    if (this.#changes > change) this.#schedule()
   }
 
   #callBack(): void {
@@ -126,26 +169,30 @@ export class Snapshots {
   }
 }
 
-/** Most nicks in one snapshot: a snapshot is one message of the bus, and written often. */
-const maxNicks = 2_000
-
 /** What a new owner needs to go on. A room whose JID is spelled in several ways is written once for each. */
-export function snapshotOf(session: Session): SessionSnapshot {
+export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
   const rooms: SessionSnapshot_JoinedRoom[] = []
-  let nicks = maxNicks
+  let nickBytes = isLean ? 0 : bounds.nickBytes
   for (const room of session.rooms) {
     const nodes = new Set([...room.views.map(view => view.node), ...room.pending.map(join => join.node)])
-    let occupants: string[] = room.views.length > 0 && room.told.size <= nicks ? [...room.told.keys()] : []
-    nicks -= occupants.length
+    // All of a room's or none: who is missing when the room is joined again has left.
+    let occupants: string[] = room.views.length > 0 ? [...room.told.keys()] : []
+    let bytes = 0
+    for (const nick of occupants) bytes += Buffer.byteLength(nick) + 4
+    if (bytes <= nickBytes) nickBytes -= bytes
+    else occupants = []
     for (const node of nodes) {
       rooms.push({
         name: room.name,
         node,
         nick: room.nick,
         resources: [...(room.views.find(view => view.node === node)?.resources ?? [])],
-        password: room.password,
+        password: room.views.length > 0 ? room.password : room.passwordToAsk,
         pending: Object.fromEntries(
-          room.pending.filter(join => join.node === node).map(({ resource, stanzaId }) => [resource, stanzaId]),
+          (isLean ? [] : room.pending.filter(join => join.node === node)).map(({ resource, stanzaId }) => [
+            resource,
+            stanzaId,
+          ]),
         ),
         occupants,
       })
