@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import {
   connect,
   type Msg,
@@ -49,7 +49,7 @@ export class Connection {
   /** A server left the cluster (its connect URLs were withdrawn): readers that it served will hear nothing any more. */
   readonly serverLost: Listeners<[]>
   isConnected = true
-  #isClosing = false
+  readonly #closing = new AbortController()
   readonly #awaited = new Set<Promise<Msg>>()
 
   private constructor(nc: NatsConnection, log: Logger, count: Count) {
@@ -82,17 +82,20 @@ export class Connection {
   /** Fulfils when there is a connection; rejects with `unavailable` after the time. */
   async whenConnected(timeoutMs: number): Promise<void> {
     if (this.isConnected) return
+    const { signal } = this.#closing
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        subscription[Symbol.dispose]()
-        reject(new NetworkError('unavailable', 'The message bus is away.'))
-      }, timeoutMs)
-      const subscription = this.connected.add(isConnected => {
-        if (!isConnected) return
+      const settle = (isConnected: boolean) => {
         clearTimeout(timer)
         subscription[Symbol.dispose]()
-        resolve()
-      })
+        signal.removeEventListener('abort', away)
+        if (isConnected) resolve()
+        else reject(new NetworkError('unavailable', 'The message bus is away.'))
+      }
+      const away = () => settle(false)
+      const timer = setTimeout(away, timeoutMs)
+      const subscription = this.connected.add(isConnected => isConnected && settle(true))
+      signal.addEventListener('abort', away)
+      if (signal.aborted) away()
     })
   }
 
@@ -119,9 +122,11 @@ export class Connection {
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true
+    // What was asked a moment ago is on its way only after the next turn, and counts as awaited only then.
+    await nextTurn()
     // Whoever still publishes holds what it has, as without a connection.
     this.isConnected = false
+    this.#closing.abort()
     // The client forgets the timers of requests that it gives up when it closes: they would keep the process for seconds.
     const replies = Promise.allSettled(this.#awaited)
     await Promise.race([replies, delay(lastRepliesMs, undefined, { ref: false })])
@@ -130,7 +135,7 @@ export class Connection {
 
   async #follow(statuses: AsyncIterable<Status>): Promise<void> {
     for await (const status of statuses) this.#onStatus(status)
-    if (this.#isClosing) return
+    if (this.#closing.signal.aborted) return
     // It reconnects for ever; what ends it all the same must at least be seen.
     this.log.error({ err: await this.nc.closed() }, 'the client has given the connection to NATS up')
     this.#set(false, '')

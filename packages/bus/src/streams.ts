@@ -33,6 +33,7 @@ export class Streams {
   readonly #options: BusOptions
   readonly #signal: AbortSignal
   readonly #ensured = new Map<string, Promise<void>>()
+  #isWaitingTold = false
 
   constructor(connection: Connection, options: BusOptions, signal: AbortSignal) {
     this.#connection = connection
@@ -109,13 +110,19 @@ export class Streams {
           await this.#connection.api(jetStreamApi.streamCreate(config.name), config, createTimeoutMs)
           return
         }
-        if (attempt % 20 === 0) this.#connection.log.info({ stream: config.name }, 'waiting for the router to make it')
+        if (attempt % 20 === 0) this.#tellWaiting()
       } catch (error) {
         if (attempt % 20 === 3)
           this.#connection.log.warn({ stream: config.name, err: error }, 'a stream cannot be made yet, trying on')
       }
       await delay(Math.min(1000, 100 * (attempt + 1)), undefined, { signal: this.#signal })
     }
+  }
+
+  /** Once for all streams: at a first start none of them is there. */
+  #tellWaiting(): void {
+    if (!this.#isWaitingTold) this.#connection.log.info({}, 'waiting for the router to make the streams')
+    this.#isWaitingTold = true
   }
 
   async #exists(stream: string): Promise<boolean> {

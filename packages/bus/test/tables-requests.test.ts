@@ -130,3 +130,12 @@ test('notifications reach those who listen', async () => {
     return heard.length > 0
   })
 })
+
+test('a bus that is closed leaves no timer that keeps its process', async () => {
+  const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+  const opened = await openBus(server.url, { service: 'router' })
+  const before = timers()
+  await opened.bus.table<number>('backends').watch('w.', () => undefined)
+  await opened.bus[Symbol.asyncDispose]()
+  assert.ok(timers() <= before, `${timers()} timers, ${before} before`)
+})
