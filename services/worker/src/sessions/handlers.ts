@@ -1,4 +1,5 @@
 import { type Command, ContactPresence, type ProbePresence, type SetPresence, Show } from '@spectrum/messages'
+import { assertResourceFits, bounds, cutText } from './bounds.ts'
 import { tellContact, tellContacts } from './contacts.ts'
 import type { EventBody } from './events.ts'
 import { sendMessage } from './messages.ts'
@@ -36,9 +37,11 @@ export const actsOnce: ReadonlySet<CommandKind> = new Set(['sendMessage', 'setSu
 function setPresence(
   session: Session,
   command: Command,
-  { show, status, priority }: SetPresence,
+  { show, status: given, priority }: SetPresence,
 ): void | Promise<void> {
   const { resource } = command
+  const status = cutText(given, bounds.statusBytes)
+  if (status !== given) session.suppressed('setPresence', 'status-cut')
   if (show === Show.SHOW_OFFLINE) {
     if (session.resources.remove(resource)) session.markChanged()
     for (const room of [...session.rooms]) takeOut(session, room, resource, status)
@@ -46,6 +49,7 @@ function setPresence(
     return session.endIfDeserted()
   }
   const isNew = !session.resources.has(resource)
+  if (isNew) assertResourceFits(session)
   if (session.resources.set(resource, { show, status, priority })) session.markChanged()
   session.presenceChanged()
   if (isNew) tellContacts(session, resource)
