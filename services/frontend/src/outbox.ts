@@ -1,5 +1,5 @@
 import { type Bus, type Client, commandLane, LaneFullError, type LanePublisher } from '@spectrum/bus'
-import { type Command, commandCodec, type Placement, RouterDefinition } from '@spectrum/messages'
+import { type Command, commandCodec, type Placement, RouterDefinition, Show } from '@spectrum/messages'
 import { type Logger, NetworkError } from '@spectrum/network'
 import type { FrontendMetrics } from './metrics.ts'
 import type { Placements } from './placements.ts'
@@ -21,6 +21,8 @@ export interface OutboxOptions {
   readonly placements: Placements
   readonly log: Logger
   readonly metrics: FrontendMetrics
+  /** Whether only those who registered can be signed in, as far as is known. */
+  isRegistrationNeeded(): boolean
   /** Too much is unpublished: the source of commands should wait. */
   onCongested(): void
   onRelieved(): void
@@ -126,7 +128,7 @@ export class Outbox {
       try {
         placement = await this.#place(user, item)
         if (placement === undefined && item.session === 'required') {
-          error = new NetworkError('signed-out', 'You are not signed in.')
+          error = await this.#whyAbsent(user, item)
         }
       } catch (reason) {
         error = NetworkError.from(reason)
@@ -135,6 +137,20 @@ export class Outbox {
     }
     this.#queues.delete(user)
     this.#checkCongestion()
+  }
+
+  /** Why nobody takes the command of somebody who is not signed in: perhaps they never can be, as they are. */
+  async #whyAbsent(user: string, { command }: Outgoing): Promise<NetworkError> {
+    const signedOut = new NetworkError('signed-out', 'You are not signed in.')
+    // A probe is answered alike in both cases.
+    if (command.command?.$case === 'probePresence' || !this.#options.isRegistrationNeeded()) return signedOut
+    try {
+      const { isRegistered } = await this.#router.getRegistration({ user })
+      return isRegistered ? signedOut : new NetworkError('not-registered', 'Please register with this gateway first.')
+    } catch (error) {
+      this.#options.log.debug({ err: error, login: user }, 'a registration could not be looked up')
+      return signedOut
+    }
   }
 
   #leave(queue: Queue, item: Outgoing, placement: Placement | undefined, error: NetworkError | undefined): void {
@@ -148,14 +164,16 @@ export class Outbox {
     else this.#options.metrics.dropped.inc({ reason: 'signed-out' })
   }
 
-  async #place(user: string, { session, nickHint }: Outgoing): Promise<Placement | undefined> {
+  async #place(user: string, { command, session, nickHint }: Outgoing): Promise<Placement | undefined> {
     const { placements } = this.#options
     const cached = placements.cached(user)
     if (cached !== undefined) return cached
     const found = await this.#patiently(() => placements.read(user))
     this.#options.metrics.placementLookups.inc({ found: found === undefined ? 'nowhere' : 'table' })
-    if (found !== undefined || session !== 'login') return found
-    return this.#login(user, nickHint ?? '')
+    if (found !== undefined) return found
+    if (session === 'login') return this.#login(user, nickHint ?? '')
+    // A presence sent to the last session may be about to start the next one there: who leaves has to leave after it.
+    return isFarewell(command) ? placements.former(user) : undefined
   }
 
   async #login(user: string, nickHint: string): Promise<Placement> {
@@ -226,3 +244,6 @@ export class Outbox {
     else this.#options.onRelieved()
   }
 }
+
+const isFarewell = ({ command }: Command): boolean =>
+  command?.$case === 'leaveRoom' || (command?.$case === 'setPresence' && command.value.show === Show.SHOW_OFFLINE)

@@ -2,12 +2,15 @@ import { type Bus, placementKey, protoValue, type Table } from '@spectrum/bus'
 import { Placement, Placement_State } from '@spectrum/messages'
 
 const cachedUsers = 100_000
+const formerUsers = 10_000
 
 /** Where users sit: the table, behind a cache of the users that spoke last. */
 export class Placements {
   readonly #instance: string
   readonly #table: Table<Placement>
   readonly #cache = new Map<string, Placement>()
+  /** Where users sat who were signed out since. */
+  readonly #former = new Map<string, Placement>()
 
   constructor(bus: Bus, instance: string) {
     this.#instance = instance
@@ -35,7 +38,19 @@ export class Placements {
     if (oldest !== undefined) this.#cache.delete(oldest)
   }
 
+  /** Where the user sat last: what was sent there may still be under way. */
+  former(user: string): Placement | undefined {
+    return this.#former.get(user)
+  }
+
   forget(user: string): void {
+    const placement = this.#cache.get(user)
+    if (placement === undefined) return
     this.#cache.delete(user)
+    this.#former.delete(user)
+    this.#former.set(user, placement)
+    if (this.#former.size <= formerUsers) return
+    const [oldest] = this.#former.keys()
+    if (oldest !== undefined) this.#former.delete(oldest)
   }
 }

@@ -12,15 +12,18 @@ import {
 } from '@spectrum/bus'
 import { type Command, commandCodec, type Placement, type SessionSnapshot } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
-import { failureOf } from '../sessions/answers.ts'
+import { absence, failureOf } from '../sessions/answers.ts'
 import type { BackendLink, SessionContext } from '../sessions/context.ts'
 import type { EventLane } from '../sessions/event-lanes.ts'
 import { EventWriter } from '../sessions/events.ts'
-import { absence } from '../sessions/handlers.ts'
+
 import { restore } from '../sessions/restore.ts'
 import { Session, type SessionStart } from '../sessions/session.ts'
 import { FinishBarrier } from './finish-barrier.ts'
 import { Strays } from './strays.ts'
+
+/** Users whose last session's generation is remembered. */
+const rememberedEnds = 1_000
 
 /** What a backend needs beside its sessions. */
 export interface BackendContext {
@@ -48,6 +51,8 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   readonly #context: BackendContext
   readonly #ownership: Ownership
   readonly #barrier: FinishBarrier
+  /** The generation of each user's session that ended last. */
+  readonly #over = new Map<string, number>()
   readonly #strays: Strays
   #consumer: LaneConsumer | undefined
   #counter = 0
@@ -67,6 +72,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       login: context.login,
       forward: (command, backend) => this.#forward(command, backend),
       deliver: delivery => this.#deliver(delivery),
+      closing: user => this.sessions.get(user)?.closing,
       start: (user, { generation }) => this.#startSession({ user, generation, username: '', settings: {} }),
       evict: (user, { generation }) => {
         const session = this.sessions.get(user)
@@ -128,8 +134,18 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     const { item } = delivery
     const { command, user, generation } = item
     let session = this.sessions.get(user)
+    if (session?.closing !== undefined) {
+      // Looked at again, with all that come meanwhile, when the session has ended.
+      session.offer(delivery)
+      return true
+    }
     if (command?.$case === 'startSession') {
       const { username, settings } = command.value
+      // Two routers may finish the same start: the later one must not revive what has ended meanwhile.
+      if (session === undefined && generation <= (this.#over.get(user) ?? -1)) {
+        this.#ignore(delivery, 'session-is-over')
+        return true
+      }
       if (session === undefined) session = this.#startSession({ user, generation, username, settings })
       else if (generation > session.generation) this.#adopt(session, generation)
       session.offer(delivery)
@@ -171,7 +187,11 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
 
   ended(session: Session, waiting: readonly Delivery<Command>[]): void {
     if (this.sessions.get(session.user) === session) this.sessions.delete(session.user)
-    for (const delivery of waiting) this.onItem(delivery)
+    this.#over.delete(session.user)
+    this.#over.set(session.user, session.generation)
+    const [oldest] = this.#over.keys()
+    if (this.#over.size > rememberedEnds && oldest !== undefined) this.#over.delete(oldest)
+    this.#strays.offerFirst(session.user, waiting)
   }
 
   async #forward(command: Command, backend: number): Promise<void> {

@@ -16,6 +16,8 @@ export interface StrayOptions {
   deliver(delivery: Delivery<Command>): boolean
   /** The user is placed here but no session runs: starts one. */
   start(user: string, placement: Placement): void
+  /** Fulfils when the user's session here, which is ending, has ended; undefined when none is ending. */
+  closing(user: string): Promise<void> | undefined
   /** The user is placed elsewhere: a session that is older than that ends. */
   evict(user: string, placement: Placement): void
   refuse(delivery: Delivery<Command>, error: NetworkError): void
@@ -49,70 +51,96 @@ export class Strays {
   }
 
   offer(delivery: Delivery<Command>): void {
-    const { user } = delivery.item
+    this.#add(delivery.item.user, [delivery], waiting => waiting.push(delivery))
+  }
+
+  /** What a session that has ended had not begun: older than all of that user's that wait here. */
+  offerFirst(user: string, deliveries: readonly Delivery<Command>[]): void {
+    this.#add(user, [...deliveries], waiting => waiting.unshift(...deliveries))
+  }
+
+  #add(user: string, first: Delivery<Command>[], join: (waiting: Delivery<Command>[]) => void): void {
     const waiting = this.#waiting.get(user)
-    if (waiting === undefined) {
-      const own = [delivery]
-      this.#waiting.set(user, own)
-      this.#run(user, own).catch(error => this.#options.onFailure(error, delivery.item))
-    } else waiting.push(delivery)
+    if (waiting !== undefined) return void join(waiting)
+    const [oldest] = first
+    if (oldest === undefined) return
+    this.#waiting.set(user, first)
+    this.#run(user, first).catch(error => this.#options.onFailure(error, oldest.item))
   }
 
   async #run(user: string, waiting: Delivery<Command>[]): Promise<void> {
     try {
       for (let delivery = waiting[0]; delivery !== undefined; delivery = waiting[0]) {
         if (this.#options.isLost()) return
-        await this.#settle(delivery, waiting.length > maxWaiting)
-        waiting.shift()
+        await this.#settle(delivery, waiting)
       }
     } finally {
       this.#waiting.delete(user)
     }
   }
 
-  /** Tries for as long as it takes while the bus or the router is away; what cannot be decided is refused. */
-  async #settle(delivery: Delivery<Command>, isTooMany: boolean): Promise<void> {
-    const { deliver, refuse, onFailure } = this.#options
-    for (let attempt = 0; !this.#options.isLost(); attempt++) {
-      if (deliver(delivery)) return
-      if (isTooMany) return refuse(delivery, new NetworkError('rate-limited', 'Too much waits to be handled.'))
+  /**
+   * Tries for as long as it takes while the bus or the router is away; what cannot be decided is refused. Comes back
+   * without having done anything when an older one of the user's has come meanwhile: that one is first.
+   */
+  async #settle(delivery: Delivery<Command>, waiting: Delivery<Command>[]): Promise<void> {
+    const { closing, deliver, refuse, onFailure, isLost } = this.#options
+    const { user } = delivery.item
+    // What is decided is decided at once: between taking the oldest and handing it on nothing else may happen.
+    const take = (action: () => void) => {
+      if (waiting[0] !== delivery) return
+      waiting.shift()
+      action()
+    }
+    for (let attempt = 0; waiting[0] === delivery && !isLost(); attempt++) {
+      await closing(user)
+      if (waiting[0] !== delivery) return
+      if (deliver(delivery)) return void waiting.shift()
+      if (waiting.length > maxWaiting)
+        return take(() => refuse(delivery, new NetworkError('rate-limited', 'Too much waits to be handled.')))
       try {
-        return await this.#route(delivery)
+        const action = await this.#route(delivery)
+        if (closing(user) === undefined) return take(action)
       } catch (reason) {
         const error = NetworkError.from(reason)
         if (error.code === 'unexpected') onFailure(error.cause, delivery.item)
-        if (error.code !== 'unavailable' || attempt >= 20) return refuse(delivery, error)
+        if (error.code !== 'unavailable' || attempt >= 20) return take(() => refuse(delivery, error))
+        await delay(Math.min(1_000, 50 * 2 ** attempt))
       }
-      await delay(Math.min(1_000, 50 * 2 ** attempt))
     }
   }
 
-  async #route(delivery: Delivery<Command>): Promise<void> {
+  /** Finds out where it belongs, and returns what is to be done with it. */
+  async #route(delivery: Delivery<Command>): Promise<() => void> {
     const { backend, placementOf, login, forward, deliver, start, evict, refuse, ignore } = this.#options
     const command = delivery.item
-    const body = command.command
+    const { user, command: body } = command
+    const moved = () => refuse(delivery, new NetworkError('unavailable', 'The session is being moved.'))
     // An old stop must not reach a newer session, and one that is over needs no stop.
-    if (body?.$case === 'stopSession' || body?.$case === 'componentConnected') return ignore(delivery, 'no-session')
-    let placement = await placementOf(command.user)
-    if (placement === undefined && opensSession(command)) {
-      placement = await login(command.user, body?.$case === 'joinRoom' ? (body.value.room?.resource ?? '') : '')
-      // The new session's StartSession is on its lane before this.
-      if (placement.backend === backend) start(command.user, placement)
-    }
+    if (body?.$case === 'stopSession' || body?.$case === 'componentConnected')
+      return () => ignore(delivery, 'no-session')
+    let placement = await placementOf(user)
+    if (placement === undefined && opensSession(command))
+      placement = await login(user, body?.$case === 'joinRoom' ? (body.value.room?.resource ?? '') : '')
     if (placement === undefined) {
-      if (isFarewell(command)) return ignore(delivery, 'no-session')
-      return refuse(delivery, new NetworkError('signed-out', 'You are not signed in.'))
+      if (isFarewell(command)) return () => ignore(delivery, 'no-session')
+      return () => refuse(delivery, new NetworkError('signed-out', 'You are not signed in.'))
     }
-    if (placement.backend === backend) {
-      start(command.user, placement)
-      command.generation = placement.generation
-      if (deliver(delivery)) return
-      return refuse(delivery, new NetworkError('unavailable', 'The session is being moved.'))
+    const { backend: target, generation } = placement
+    if (target === backend)
+      return () => {
+        // The new session's StartSession is on this lane; who waits for it need not wait until it is read.
+        start(user, placement)
+        command.generation = generation
+        if (!deliver(delivery)) moved()
+      }
+    if (command.forwards >= 2) return moved
+    // Durable there before the next one of the user's is looked at.
+    await forward({ ...command, generation, forwards: command.forwards + 1 }, target)
+    return () => {
+      evict(user, placement)
+      ignore(delivery, 'forwarded')
     }
-    evict(command.user, placement)
-    if (command.forwards >= 2) return refuse(delivery, new NetworkError('unavailable', 'The session is being moved.'))
-    await forward({ ...command, generation: placement.generation, forwards: command.forwards + 1 }, placement.backend)
-    ignore(delivery, 'forwarded')
   }
 }
 

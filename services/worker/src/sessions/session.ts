@@ -19,6 +19,7 @@ import { RecentKeys } from './recent-keys.ts'
 import { type Room, RoomTable } from './room.ts'
 import { tellViews } from './room-events.ts'
 import { awaitAnswer, refuseJoins, requestJoin } from './rooms.ts'
+import { SentMessages } from './sent-messages.ts'
 import { Snapshots, snapshotOf } from './snapshots.ts'
 
 export interface SessionStart {
@@ -45,6 +46,7 @@ export class Session {
   readonly rooms: RoomTable
   readonly contacts = new Contacts()
   readonly receipts = new Receipts()
+  readonly sent = new SentMessages()
   readonly connection: Connection
   readonly queue: CommandQueue
   readonly snapshots: Snapshots
@@ -263,9 +265,11 @@ export class Session {
     return this.#end(text)
   }
 
-  /** While the session ends: fulfils when nothing of it is left. Undefined before. */
+  /** While the session ends: fulfils when nothing of it is left, however it went. Undefined before. */
   get closing(): Promise<void> | undefined {
-    return this.#ending
+    const over = () => undefined
+    // Whoever began the end logs its failure.
+    return this.#ending?.then(over, over)
   }
 
   /** Nobody uses the session any more: it ends, unless the user wants to stay connected. */
@@ -302,11 +306,15 @@ export class Session {
 
   /** Leaves the network, and nothing of the session stays behind. */
   async #close(): Promise<void> {
-    this.#readiness.fail(new NetworkError('signed-out', 'You are signed out.'))
-    await this.#halt()
-    await persist(() => this.link.deleteSnapshot(this.user), this)
-    await persist(() => this.context.accounts.release(this), this)
-    this.link.ended(this, this.queue.close())
+    try {
+      this.#readiness.fail(new NetworkError('signed-out', 'You are signed out.'))
+      await this.#halt()
+      await persist(() => this.link.deleteSnapshot(this.user), this)
+      await persist(() => this.context.accounts.release(this), this)
+    } finally {
+      // Whatever went wrong: the user's next session must not wait for this one for ever.
+      this.link.ended(this, this.queue.close())
+    }
   }
 
   /** Closes the network's session and stops writing, telling nobody: the session goes on elsewhere. */
