@@ -1,5 +1,5 @@
 import { ComponentStream, type StreamLog } from './component-stream.ts'
-import { ConfirmedOutput, type OutputItem } from './confirmed-output.ts'
+import { ConfirmedOutput, type Discarded, type OutputItem } from './confirmed-output.ts'
 import type { Element } from './element.ts'
 
 export interface ComponentOptions {
@@ -25,6 +25,8 @@ export interface ComponentOptions {
   onOffline?(): void
   /** A barrier returned after so long. */
   onBarrier?(latencyMs: number): void
+  /** So many stanzas are not written as they are too large, or not again as the server closes the stream for them. */
+  onDiscarded?(reason: Discarded, stanzas: number): void
 }
 
 /**
@@ -48,6 +50,7 @@ export class Component {
     this.#output = new ConfirmedOutput({
       from: this.jid,
       to: options.domain,
+      maxStanzaBytes,
       write: xml => this.#stream.write(xml),
       isDrained: () => this.#stream.bufferedBytes === 0,
       abandon: reason => this.#stream.abandon(reason),
@@ -58,6 +61,7 @@ export class Component {
         ),
       now: options.now ?? (() => performance.now()),
       ...(options.onBarrier === undefined ? {} : { onBarrier: options.onBarrier.bind(options) }),
+      ...(options.onDiscarded === undefined ? {} : { onDiscarded: options.onDiscarded.bind(options) }),
     })
     this.#stream = new ComponentStream(
       { ...options, limits },
@@ -102,9 +106,12 @@ export class Component {
     this.#stream.start()
   }
 
-  /** Queues; leaves with the others of this turn of the event loop, now or when there is a stream. Order is kept. */
-  send(item: OutputItem): void {
-    this.#output.send(item)
+  /**
+   * Queues; leaves with the others of this turn of the event loop, now or when there is a stream. Order is kept. Returns how
+   * many stanzas were taken; one that is too large is not, and an item of which nothing is left is confirmed at once.
+   */
+  send(item: OutputItem): number {
+    return this.#output.send(item)
   }
 
   /** Stops reading, for a consumer that cannot take more. */

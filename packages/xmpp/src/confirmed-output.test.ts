@@ -3,15 +3,18 @@ import { describe, test } from 'node:test'
 import { ConfirmedOutput } from './confirmed-output.ts'
 
 /** A server as the output sees it: what was written, and returning its barriers. */
-function harness() {
+function harness(maxStanzaBytes = 2 * 1024 * 1024) {
   let written = ''
   const abandoned: string[] = []
   const told: string[] = []
+  const discarded: string[] = []
   const socket = { isDrained: true }
   const clock = { now: 0 }
   const output = new ConfirmedOutput({
     from: 'gw/1',
     to: 'gw',
+    maxStanzaBytes,
+    onDiscarded: (reason, stanzas) => discarded.push(`${stanzas} ${reason}`),
     write: xml => {
       written += xml
     },
@@ -26,14 +29,14 @@ function harness() {
     output,
     clock,
     told,
+    discarded,
     socket,
     abandoned,
     confirmed,
     poison,
     send: (name: string) =>
       output.send({
-        xml: `<${name}/>`,
-        stanzas: 1,
+        stanzas: [`<${name}/>`],
         onConfirmed: () => confirmed.push(name),
         onPoison: () => poison.push(name),
       }),
@@ -92,7 +95,7 @@ describe('confirmed output', () => {
   })
 
   test('the item that kills streams is found; the others are sent once more, in order', async () => {
-    const { output, send, take, confirmed, poison } = harness()
+    const { output, send, take, confirmed, poison, discarded } = harness()
     for (const name of ['a', 'killer', 'c']) send(name)
     for (let death = 0; death < 2; death++) {
       output.opened()
@@ -108,7 +111,7 @@ describe('confirmed output', () => {
     await turn()
     assert.equal(take()[0], 'killer')
     output.lost()
-    assert.deepEqual(poison, ['killer'])
+    assert.deepEqual([poison, discarded], [['killer'], ['1 poison']])
     output.opened()
     send('d')
     await turn()
@@ -125,12 +128,32 @@ describe('confirmed output', () => {
     output.lost()
   })
 
+  test('stanzas that the server would close the stream for are never written, and are counted', async () => {
+    const { output, take, confirmed, discarded } = harness(20)
+    output.opened()
+    const large = `<m id="${'&apos;'.repeat(4)}"/>`
+    assert.equal(output.send({ stanzas: ['<a/>', large, '<b/>'], onConfirmed: () => confirmed.push('some') }), 2)
+    assert.equal(output.send({ stanzas: [large, large], onConfirmed: () => confirmed.push('none') }), 0)
+    assert.equal(output.send({ stanzas: ['<é/>'.padEnd(19), '<é/>'.padEnd(20)] }), 1)
+    await turn()
+    assert.deepEqual(
+      [take(), discarded],
+      [
+        ['a', 'b'],
+        ['1 too-large', '2 too-large', '1 too-large'],
+      ],
+    )
+    assert.deepEqual(confirmed, ['none'])
+    assert.equal(output.backlog, 2)
+    output.lost()
+  })
+
   test('congestion is told, and its end', async () => {
     const { output, take } = harness()
     let reliefs = 0
     output.onRelief(() => reliefs++)
     output.opened()
-    for (let n = 0; n < 20; n++) output.send({ xml: `<m/>${' '.repeat(1024 * 1024)}`, stanzas: 1 })
+    for (let n = 0; n < 20; n++) output.send({ stanzas: [`<m/>${' '.repeat(1024 * 1024)}`] })
     assert.equal(output.isCongested, true)
     while (output.backlog > 0) {
       await turn()

@@ -1,21 +1,27 @@
-import { escapeAttribute } from './xml.ts'
+import { escapeAttribute, exceeds } from './xml.ts'
 
-/** Something to be written: one or more whole stanzas that stand or fall together. */
+/** Something to be written: stanzas that are confirmed together. */
 export interface OutputItem {
-  /** Strict XML (see xml.ts), each stanza within the server's limit. */
-  readonly xml: string
-  readonly stanzas: number
+  /** Each one whole stanza in strict XML (see xml.ts). One beyond the server's limit is left out and counted. */
+  readonly stanzas: readonly string[]
   /** The server has processed it. */
   onConfirmed?(): void
   /** The stream died three times with this item unconfirmed, the last time with nothing else: it is not sent again. */
   onPoison?(): void
 }
 
+/** Why stanzas are not written, or not written again. */
+export type Discarded = 'too-large' | 'poison'
+
 export interface OutputOptions {
   /** Whom the barriers are from: a full JID of the component's domain. */
   readonly from: string
   /** Whom they are to: the component. */
   readonly to: string
+  /** Bytes of one stanza. The server closes the whole stream for a larger one. */
+  readonly maxStanzaBytes: number
+  /** So many stanzas are given up. */
+  onDiscarded?(reason: Discarded, stanzas: number): void
   /** Writes to the live stream. */
   write(xml: string): void
   /** True when all that was written has gone to the kernel. */
@@ -47,6 +53,8 @@ const congestedLength = 8 * 1024 * 1024
 
 interface Entry {
   readonly item: OutputItem
+  readonly xml: string
+  readonly stanzas: number
   deaths: number
 }
 
@@ -116,11 +124,26 @@ export class ConfirmedOutput {
     this.#reliefs.add(listener)
   }
 
-  send(item: OutputItem): void {
-    this.#waiting.push({ item, deaths: 0 })
-    this.#waitingLength += item.xml.length
+  /** Queues what fits and returns how many stanzas that are. An item of which nothing is left is confirmed at once. */
+  send(item: OutputItem): number {
+    let xml = ''
+    let stanzas = 0
+    for (const stanza of item.stanzas) {
+      // Measured here, as it is written: escaping makes six bytes of one character.
+      if (exceeds(stanza, this.#options.maxStanzaBytes)) continue
+      xml += stanza
+      stanzas++
+    }
+    if (stanzas < item.stanzas.length) this.#options.onDiscarded?.('too-large', item.stanzas.length - stanzas)
+    if (stanzas === 0) {
+      item.onConfirmed?.()
+      return 0
+    }
+    this.#waiting.push({ item, xml, stanzas, deaths: 0 })
+    this.#waitingLength += xml.length
     if (this.isCongested) this.#wasCongested = true
     this.#queueFlush()
+    return stanzas
   }
 
   /** A new stream: what was unconfirmed on the last goes first. */
@@ -148,7 +171,8 @@ export class ConfirmedOutput {
     this.#unconfirmedLength = this.#written = this.#confirmed = this.#unbarriered = 0
     this.#barriers = []
     if (suspect === undefined) return
-    this.#waitingLength -= suspect.item.xml.length
+    this.#waitingLength -= suspect.xml.length
+    this.#options.onDiscarded?.('poison', suspect.stanzas)
     suspect.item.onPoison?.()
   }
 
@@ -199,7 +223,7 @@ export class ConfirmedOutput {
     while (this.#confirmed < covers) {
       const entry = this.#unconfirmed.shift() as Entry
       this.#confirmed++
-      this.#unconfirmedLength -= entry.item.xml.length
+      this.#unconfirmedLength -= entry.xml.length
       if (entry === this.#suspect) this.#suspect = undefined
       entry.item.onConfirmed?.()
     }
@@ -230,12 +254,12 @@ export class ConfirmedOutput {
       // A suspect travels alone: all before it must have been confirmed.
       if (isSuspect && this.#unconfirmed.size > 0) break
       this.#waiting.shift()
-      this.#waitingLength -= entry.item.xml.length
-      this.#unconfirmedLength += entry.item.xml.length
+      this.#waitingLength -= entry.xml.length
+      this.#unconfirmedLength += entry.xml.length
       this.#unconfirmed.push(entry)
       this.#written++
-      this.#unbarriered += entry.item.stanzas
-      block += entry.item.xml
+      this.#unbarriered += entry.stanzas
+      block += entry.xml
       if (isSuspect) this.#suspect = entry
       if (this.#proof !== 'absent' && (isSuspect || this.#unbarriered >= barrierStanzas)) block += this.#barrier()
     }

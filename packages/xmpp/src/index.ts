@@ -1,7 +1,7 @@
 /** XMPP as a protocol: addresses, stanzas, data forms and the component stream. Knows nothing of gateways. */
 export { Component, type ComponentOptions } from './component.ts'
 export type { StreamLog } from './component-stream.ts'
-export type { OutputItem } from './confirmed-output.ts'
+export type { Discarded, OutputItem } from './confirmed-output.ts'
 export { type Child, childElements, childOf, Element, parseElement, textOf, toXml, xml } from './element.ts'
 export { conditionOf, type ErrorType, errorElement, errorReply, resultReply, type StanzaError } from './errors.ts'
 export { escapeNode, type NodeStyle, nameToNode, nodeToName, unescapeNode } from './escaping.ts'
@@ -19,6 +19,7 @@ export {
   bareJid,
   formatJid,
   type Jid,
+  maxJidLength,
   maxJidPartBytes,
   parseJid,
   prepareDomain,

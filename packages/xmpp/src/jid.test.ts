@@ -38,6 +38,7 @@ describe('addresses', () => {
     'private use': 'romeo@example.com/\uE000',
     'a zero width joiner alone': '\u200D@example.com',
     'mixed direction': 'abcש@example.com',
+    'nothing but a long text that is dropped': `ro${'\u00AD'.repeat(4_000)}meo@example.com`,
     'a domain with a space': 'romeo@exa mple.com',
     'an empty label': 'romeo@example..com',
     'a long local part': `${'a'.repeat(1024)}@example.com`,

@@ -11,8 +11,13 @@ export interface Jid {
 /** Largest size of each part, in bytes of UTF-8 (RFC 6122 section 2.1). */
 export const maxJidPartBytes = 1023
 
+/** Longest text that is read as an address: three parts and what separates them. */
+export const maxJidLength = 3 * maxJidPartBytes + 2
+
 /** Reads an address; `undefined` when it is none, that is, when stringprep prohibits a part or a part has no legal length. */
 export function parseJid(text: string): Jid | undefined {
+  // Stringprep drops some characters, so that a text of any length could come out as an address, and be copied into answers.
+  if (text.length > maxJidLength) return undefined
   const slash = text.indexOf('/')
   const bare = slash === -1 ? text : text.slice(0, slash)
   const at = bare.indexOf('@')

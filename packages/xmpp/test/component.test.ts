@@ -55,7 +55,7 @@ describe('a component of a real Prosody', () => {
         messageStanza({ from: 'juliet@gw.localhost', type: 'chat' }, `<body>${n}</body>`),
         romeo.jid,
       )
-      component.send({ xml, stanzas: 1, onConfirmed: () => confirmed.push(n) })
+      component.send({ stanzas: [xml], onConfirmed: () => confirmed.push(n) })
     }
     await waitUntil(() => confirmed.length === 1_000, { deadlineMs: 20_000, describe: () => `${confirmed.length}` })
     assert.deepEqual(confirmed, [...confirmed.keys()])
@@ -79,11 +79,23 @@ describe('a component of a real Prosody', () => {
         messageStanza({ from: 'juliet@gw.localhost', type: 'chat' }, `<body>${n}</body>`),
         'romeo@localhost',
       )
-      component.send({ xml, stanzas: 1, onConfirmed: () => confirmed.push(n) })
+      component.send({ stanzas: [xml], onConfirmed: () => confirmed.push(n) })
     }
     await prosody.restart()
     await waitUntil(() => confirmed.length === 500, { deadlineMs: 30_000, describe: () => `${confirmed.length}` })
     assert.deepEqual(confirmed, [...confirmed.keys()])
+  })
+
+  test('a stanza beyond the limit is refused before the server closes the stream for it', async context => {
+    await using romeo = await login()
+    const discarded: string[] = []
+    const { component } = connect(context, { onDiscarded: (reason, stanzas) => discarded.push(`${stanzas} ${reason}`) })
+    await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
+    const withId = (id: string) => addressTo(messageStanza({ from: 'juliet@gw.localhost', id }, '<body/>'), romeo.jid)
+    assert.equal(component.send({ stanzas: [withId("'".repeat(250_000)), withId('small')] }), 1)
+    await romeo.receives('<message id="small"/>')
+    assert.deepEqual([discarded, component.isOnline], [['1 too-large'], true])
+    assert.equal(await component.stop(), 0)
   })
 
   test('an item that the server closes the stream for is found and given up, the others arrive', async context => {
@@ -93,8 +105,7 @@ describe('a component of a real Prosody', () => {
     const outcome: string[] = []
     const send = (name: string, xml: string) =>
       component.send({
-        xml,
-        stanzas: 1,
+        stanzas: [xml],
         onConfirmed: () => outcome.push(name),
         onPoison: () => outcome.push(`${name} is poison`),
       })

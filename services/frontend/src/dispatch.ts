@@ -8,8 +8,11 @@ import type { OutboundStanza } from './outbound-stanza.ts'
 import type { IqHandler, StanzaHandler, Xep } from './xep.ts'
 import { statusOf } from './xeps/shows.ts'
 
-/** IQs that are being answered, at most: an answer may wait for the router. */
-const maxOpenIqs = 1_000
+/** IQs that are being answered, at most, of one bare JID and of all: an answer may wait for the router. */
+const maxOpenIqsOfSender = 64
+const maxOpenIqs = 10_000
+/** An id comes back in answers, reflections and receipts, escaped to up to six times its length. */
+const maxIdLength = 1_023
 
 /** Conditions of a bounced stanza that say that its addressee is gone (XEP-0045 section 17.3, RFC 6120 section 8.3.3). */
 const goneConditions = new Set([
@@ -28,6 +31,8 @@ export class Dispatch {
   readonly #presence: StanzaHandler[] = []
   readonly #message: StanzaHandler[] = []
   readonly departures = new Departures({ signOut: fullJid => this.#signOut(fullJid) })
+  /** IQs that are being answered, by the sender's bare JID. */
+  readonly #openIqsOf = new Map<string, number>()
   #openIqs = 0
 
   constructor(gateway: Gateway, xeps: readonly Xep[]) {
@@ -56,6 +61,13 @@ export class Dispatch {
   #dispatch(element: Element): void {
     const name = element.getName()
     this.#gateway.parts.metrics.stanzasIn.inc({ kind: name })
+    const isIdTooLong = String(element.attrs.id ?? '').length > maxIdLength
+    if (isIdTooLong) {
+      this.#gateway.ignore('id-too-long')
+      // What answers an iq carries its id (RFC 6120 section 8.1.3): nothing can answer this one.
+      if (name === 'iq') return
+      delete element.attrs.id
+    }
     const stanza = this.#read(element, name)
     if (stanza === undefined) return
     if (isDisconnect(stanza)) {
@@ -64,7 +76,10 @@ export class Dispatch {
     }
     if (stanza.type !== 'error') this.departures.heard(stanza.from)
     const excess = excessOf(element)
-    if (excess !== undefined) {
+    // Who goes must be able to go, whatever the id.
+    if (isIdTooLong && stanza.type !== 'unavailable' && stanza.type !== 'error') {
+      this.#gateway.fail(stanza, new NetworkError('too-large', 'The id of this stanza is too long.'))
+    } else if (excess !== undefined) {
       this.#gateway.ignore(excess)
       this.#gateway.fail(stanza, new NetworkError('too-large', 'This stanza is too large.'))
     } else if (stanza.type === 'error') {
@@ -114,8 +129,11 @@ export class Dispatch {
       to: gateway.parts.addresses.parse(target?.local ?? '', target?.resource ?? ''),
     } as const
     if (target?.domain === gateway.domain) return stanza
-    if (target === undefined) gateway.fail(stanza, new NetworkError('bad-address', 'This is no valid address.'))
-    else gateway.ignore('foreign-addressee')
+    if (target === undefined) {
+      // An answer is from where the stanza went to, and no server passes on what is from no valid address.
+      element.attrs.to = gateway.domain
+      gateway.fail(stanza, new NetworkError('bad-address', 'This is no valid address.'))
+    } else gateway.ignore('foreign-addressee')
     return undefined
   }
 
@@ -136,7 +154,7 @@ export class Dispatch {
     if (handler === undefined) {
       const condition = this.#namespaces.has(xmlns) ? 'feature-not-implemented' : 'service-unavailable'
       gateway.refuse(stanza, { type: 'cancel', condition })
-    } else if (this.#openIqs >= maxOpenIqs) {
+    } else if (this.#openIqs >= maxOpenIqs || (this.#openIqsOf.get(stanza.user) ?? 0) >= maxOpenIqsOfSender) {
       gateway.fail(stanza, new NetworkError('rate-limited', 'The gateway is busy; try again later.'))
     } else {
       void this.#answer(stanza, payload, handler)
@@ -145,7 +163,7 @@ export class Dispatch {
 
   async #answer(stanza: OutboundStanza, payload: Element, handler: IqHandler): Promise<void> {
     const gateway = this.#gateway
-    this.#openIqs++
+    this.#countOpen(stanza.user, 1)
     try {
       const answer = handler.answer(stanza, payload, gateway)
       // An answer at hand keeps its place among the other stanzas.
@@ -155,14 +173,21 @@ export class Dispatch {
       if (error.code === 'unexpected') gateway.parts.log.error({ err: reason, xmlns: handler.xmlns }, 'an iq failed')
       gateway.fail(stanza, error)
     } finally {
-      this.#openIqs--
+      this.#countOpen(stanza.user, -1)
     }
+  }
+
+  #countOpen(user: string, change: 1 | -1): void {
+    this.#openIqs += change
+    const open = (this.#openIqsOf.get(user) ?? 0) + change
+    if (open === 0) this.#openIqsOf.delete(user)
+    else this.#openIqsOf.set(user, open)
   }
 
   /** An error for something that we sent: its addressee may be gone, and then must not stay as a ghost. */
   #bounced(stanza: OutboundStanza): void {
     const condition = conditionOf(stanza.element)
-    if (stanza.name === 'iq' || stanza.resource === '' || !goneConditions.has(condition)) {
+    if (stanza.name === 'iq' || !goneConditions.has(condition)) {
       this.#gateway.ignore(`bounced-${stanza.name}`)
       return
     }

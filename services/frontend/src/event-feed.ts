@@ -2,7 +2,7 @@ import type { Delivery, LaneConsumer, LaneHandler } from '@spectrum/bus'
 import { type Event, Show } from '@spectrum/messages'
 import type { Logger } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
-import { addressTo, type Component, escapeText, exceeds } from '@spectrum/xmpp'
+import { addressTo, type Component, escapeText } from '@spectrum/xmpp'
 import type { Addresses } from './addresses.ts'
 import type { FrontendMetrics } from './metrics.ts'
 import type { Placements } from './placements.ts'
@@ -15,7 +15,6 @@ export interface EventFeedOptions {
   readonly placements: Placements
   readonly metrics: FrontendMetrics
   readonly log: Logger
-  readonly maxStanzaBytes: number
   /** Whether this process still holds the component: asked before each write. */
   mayAct(): boolean
 }
@@ -112,12 +111,11 @@ export class EventFeed {
   #write(delivery: Delivery<Event>): void {
     const { metrics } = this.#options
     const { item } = delivery
-    const { xml, stanzas } = this.#isOutdated(item) ? nothing : this.#render(item)
-    if (stanzas === 0) {
+    const stanzas = this.#isOutdated(item) ? nothing : this.#render(item)
+    if (stanzas.length === 0) {
       delivery.finish()
       return
     }
-    metrics.stanzasOut.inc({ event: item.event?.$case ?? 'none' }, stanzas)
     metrics.unconfirmed.inc()
     const span = startSpan('frontend event', item.traceparent === '' ? undefined : item.traceparent)
     const done = () => {
@@ -125,8 +123,7 @@ export class EventFeed {
       metrics.unconfirmed.dec()
       delivery.finish()
     }
-    this.#component.send({
-      xml,
+    const taken = this.#component.send({
       stanzas,
       onConfirmed: done,
       onPoison: () => {
@@ -134,6 +131,7 @@ export class EventFeed {
         done()
       },
     })
+    metrics.stanzasOut.inc({ event: item.event?.$case ?? 'none' }, taken)
   }
 
   /** An owner that was replaced may still speak for a moment. */
@@ -145,7 +143,7 @@ export class EventFeed {
     return true
   }
 
-  #render(event: Event): { readonly xml: string; readonly stanzas: number } {
+  #render(event: Event): readonly string[] {
     const { metrics, log, addresses, placements } = this.#options
     const { event: body, user, resources } = event
     const renderer = body === undefined ? undefined : this.#renderers.get(body.$case)
@@ -156,21 +154,10 @@ export class EventFeed {
     if (isSignOut(body)) placements.forget(user)
     try {
       const unaddressed = renderer(body.value, new Rendering(addresses, metrics, event))
-      const recipients = resources.length === 0 ? [user] : resources.map(resource => `${user}/${resource}`)
-      let xml = ''
-      let stanzas = 0
-      for (const to of recipients) {
-        for (const stanza of unaddressed) {
-          const text = addressTo(stanza, to)
-          if (exceeds(text, this.#options.maxStanzaBytes)) {
-            metrics.dropped.inc({ reason: 'too-large' })
-            continue
-          }
-          xml += text
-          stanzas++
-        }
-      }
-      return { xml, stanzas }
+      const stanzas: string[] = []
+      for (const to of recipientsOf(user, resources))
+        for (const stanza of unaddressed) stanzas.push(addressTo(stanza, to))
+      return stanzas
     } catch (error) {
       log.error({ err: error, event: body.$case, key: event.key }, 'an event could not be rendered')
       metrics.dropped.inc({ reason: 'failed' })
@@ -179,19 +166,23 @@ export class EventFeed {
   }
 
   #onPoison({ key, user, event }: Event): void {
-    const { metrics, log, addresses } = this.#options
+    const { log, addresses } = this.#options
     log.error({ key, event: event?.$case }, 'the XMPP server closes the stream for this event; it is given up')
-    metrics.dropped.inc({ reason: 'poison' })
     const text = 'A message from the network could not be delivered: the XMPP server refuses it.'
     const open = `<message from="${addresses.domain}" type="headline"`
     this.#component.send({
-      xml: addressTo({ open, rest: `><body>${escapeText(text)}</body></message>` }, user),
-      stanzas: 1,
+      stanzas: [addressTo({ open, rest: `><body>${escapeText(text)}</body></message>` }, user)],
     })
   }
 }
 
-const nothing = { xml: '', stanzas: 0 } as const
+const nothing: readonly string[] = []
+
+/** No resource named: the server decides. The empty one is that of a sender who has none: a component, a bridge. */
+function recipientsOf(user: string, resources: readonly string[]): readonly string[] {
+  if (resources.length === 0) return [user]
+  return resources.map(resource => (resource === '' ? user : `${user}/${resource}`))
+}
 
 // What the placement cache holds of this user is outdated then.
 function isSignOut(body: NonNullable<Event['event']>): boolean {

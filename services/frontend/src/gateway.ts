@@ -31,6 +31,8 @@ export interface GatewayParts {
   write(xml: string): void
 }
 
+const maxErrorText = 1_000
+
 /** What features act through: sending commands one way and answers the other. */
 export class Gateway {
   readonly parts: GatewayParts
@@ -86,7 +88,8 @@ export class Gateway {
   refuse(stanza: OutboundStanza, error: StanzaError): void {
     if (stanza.type === 'error' || stanza.type === 'result') return
     this.parts.metrics.errors.inc({ condition: error.condition })
-    this.write(errorReply(stanza.element, error))
+    // Words may quote what the user sent.
+    this.write(errorReply(stanza.element, { ...error, text: error.text?.slice(0, maxErrorText) ?? '' }))
   }
 
   /** Counts a stanza that asks for nothing. */

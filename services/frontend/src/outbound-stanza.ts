@@ -7,12 +7,13 @@ export interface OutboundStanza {
   readonly name: 'message' | 'presence' | 'iq'
   /** Empty when the stanza has none. */
   readonly type: string
+  /** Empty when the stanza has none, or one that is too long to be handed back. */
   readonly id: string
-  /** Full JID of the sender as it stands. */
+  /** JID of the sender as it stands. */
   readonly from: string
   /** Bare JID of the sender. */
   readonly user: string
-  /** Resource of the sender, may be empty. */
+  /** Resource of the sender. Empty for one that has none, a component or a bridge; it counts as a resource of its own. */
   readonly resource: string
   /** Domain of the sender. */
   readonly domain: string

@@ -66,7 +66,11 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     features: kind => [...new Set(xeps.flatMap(xep => xep.announce?.(kind, manifest.current) ?? []))].sort(),
     write: xml => {
       if (link.component === undefined) metrics.dropped.inc({ reason: 'standing-by' })
-      else link.component.send({ xml, stanzas: 1 })
+      else
+        link.component.send({
+          stanzas: [xml],
+          onPoison: () => log.error({}, 'the XMPP server closes the stream for an answer; it is given up'),
+        })
     },
   })
   const dispatch = new Dispatch(gateway, xeps)
@@ -99,13 +103,10 @@ export async function startFrontend({ config, log, registry, stopping }: Service
           dispatch.departures.lost()
         },
         onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
+        onDiscarded: (reason, stanzas) => metrics.dropped.inc({ reason }, stanzas),
       })
       if (outbox.isCongested) component.pause()
-      const { maxStanzaBytes } = config.frontend
-      return {
-        component,
-        feed: new EventFeed(component, { xeps, addresses, placements, metrics, log, maxStanzaBytes, mayAct }),
-      }
+      return { component, feed: new EventFeed(component, { xeps, addresses, placements, metrics, log, mayAct }) }
     },
   })
   await link.start()

@@ -35,14 +35,11 @@ function outbound(stanza: OutboundStanza, gateway: Gateway): boolean {
   const answer = (type: string) => gateway.write(xml('presence', { from: gateway.domain, to: stanza.user, type }))
   switch (stanza.type) {
     case '': {
-      // Presence is a resource's; without one there is nobody to log in for.
-      if (stanza.resource === '') return gateway.ignore('presence-without-resource')
       const value = { show: showOf(element), status: statusOf(element), priority: priorityOf(element) }
       gateway.command(stanza, { $case: 'setPresence', value }, { session: 'login' })
       return true
     }
     case 'unavailable': {
-      if (stanza.resource === '') return gateway.ignore('presence-without-resource')
       const value = { show: Show.SHOW_OFFLINE, status: statusOf(element), priority: 0 }
       gateway.command(stanza, { $case: 'setPresence', value }, { session: 'optional' })
       return true

@@ -94,8 +94,10 @@ function join(stanza: OutboundStanza, mucElement: Element | undefined, gateway: 
 
 /** Section 7.2.14. */
 function historyOf(mucElement: Element): number | undefined {
-  const history = childOf(mucElement, 'history')
-  const most = Number.parseInt(String(history?.attrs.maxstanzas ?? history?.attrs.maxchars ?? ''), 10)
+  const { maxstanzas, maxchars } = childOf(mucElement, 'history')?.attrs ?? {}
+  // Characters are no stanzas; but who wants none of them wants no history.
+  if (maxchars === '0') return 0
+  const most = Number.parseInt(String(maxstanzas ?? ''), 10)
   return Number.isSafeInteger(most) && most >= 0 ? Math.min(most, 0xffff_ffff) : undefined
 }
 
