@@ -15,3 +15,10 @@ test('the reference page names every option, of networks too', () => {
   assert.ok(page.includes('| `irc.flood_rate` | `SPECTRUM_IRC_FLOOD_RATE` | number | `2` | Lines a second. |'))
   assert.match(page, /\| `service\.password` \| `SPECTRUM_SERVICE_PASSWORD` \| secret string \|/)
 })
+
+test('an option that a network acts on stands under its own section, and once', () => {
+  const server = z.string().default('').describe('The server.').meta({ option: 'service.irc_server' })
+  const page = configurationDocs([{ id: 'irc', config: z.object({ server }) }])
+  assert.equal(page.split('`service.irc_server`').length, 2)
+  assert.match(page, /## \[service\] of the network irc\n\n[^#]*`service\.irc_server`/)
+})

@@ -6,16 +6,25 @@ import { type Setting, settings, settingsOfSection } from './setting.ts'
 /** The reference page of all options in Markdown: what is acted on, by section, then what is known and not acted on. */
 export function configurationDocs(networks: readonly NetworkSchema[] = []): string {
   const sections = Map.groupBy(settings(instanceSchema), ({ path }) => path[0])
-  for (const { id, config } of networks) sections.set(id, settingsOfSection(id, config))
+  const ofNetworks = networks.flatMap(({ id, config }) => {
+    const known = settingsOfSection(id, config)
+    // Spectrum 2 has some of a network's options in a section that is everybody's.
+    const bySection = Map.groupBy(known, ({ option }) => option.split('.', 1)[0] ?? id)
+    return [...bySection].map(([section, ones]) => ({ heading: `## [${section}] of the network ${id}`, ones }))
+  })
+  const claimed = new Set(ofNetworks.flatMap(({ ones }) => ones.map(({ option }) => option)))
   return [
     '# Configuration',
     'Later wins: the default, the `.cfg` file, the environment variable, the flag (`--service.jid=…`). A list is one line for each item in the `.cfg`, and separated by commas in the variable. A secret may also stand in the file that the variable with `_FILE` behind its name points to.',
     ...[...sections].flatMap(([section, known]) => [`## [${section}]`, sectionTable(known)]),
+    ...ofNetworks.flatMap(({ heading, ones }) => [heading, sectionTable(ones)]),
     '## Known and not acted on',
     'These options of Spectrum 2 are understood. One that asks for something gives a warning, or stops the start where going on would change the mode, the database or the security.',
     table(
       ['Option', 'Then', 'Why'],
-      knownLater.map(({ option, then, sentence }) => [`\`${option}\``, then === 'warn' ? 'warning' : 'stop', sentence]),
+      knownLater
+        .filter(({ option }) => !claimed.has(option))
+        .map(({ option, then, sentence }) => [`\`${option}\``, then === 'warn' ? 'warning' : 'stop', sentence]),
     ),
   ]
     .join('\n\n')

@@ -7,6 +7,8 @@ export interface KnownLater {
   /** `refuse`: going on without it would change the mode, the database or the security, so the start is stopped. */
   readonly then: 'warn' | 'refuse'
   readonly isList: boolean
+  /** Takes yes or no, and nothing else. */
+  readonly isBoolean: boolean
   /** Follows `section.key: `. */
   readonly sentence: string
 }
@@ -134,10 +136,15 @@ function sameWord(value: string): string {
   return word
 }
 
+/** Numbers have lists of their own, though they be the same word. */
+function isSwitch(harmless: readonly string[]): boolean {
+  return harmless === off || harmless === on
+}
+
 function warn(option: string, harmless: readonly string[], sentence: string, { isList = false } = {}): KnownLater {
-  return { option, harmless, then: 'warn', isList, sentence }
+  return { option, harmless, then: 'warn', isList, isBoolean: isSwitch(harmless), sentence }
 }
 
 function refuse(option: string, harmless: readonly string[], sentence: string): KnownLater {
-  return { option, harmless, then: 'refuse', isList: false, sentence }
+  return { option, harmless, then: 'refuse', isList: false, isBoolean: isSwitch(harmless), sentence }
 }

@@ -273,9 +273,11 @@ test('a network’s options are parsed by its own schema', () => {
   assert.deepEqual(load([path]).warnings, [], 'a service without the schema does not judge them')
   assert.deepEqual(mistakesOf([path, '--irc.flood_rate=-1'], { networks: [irc] }), [
     '--irc.flood_rate: must be at least 0',
+    `${path}:9: irc.flood_rates: is not a known option; did you mean irc.flood_rate?`,
   ])
   assert.deepEqual(mistakesOf([path, '--service.backend=parrot'], { networks: [irc] }), [
     '--service.backend: chooses parrot, which this process cannot run',
+    `${path}:9: irc.flood_rates: is not a known option; did you mean irc.flood_rate?`,
   ])
 })
 
@@ -340,4 +342,39 @@ test('what is printed is a configuration that means the same', () => {
   const again = load([path], { networks: [irc] })
   assert.deepEqual(again.config, config)
   assert.deepEqual(again.warnings, [])
+})
+
+test('a file that cannot be read is the only mistake told', () => {
+  const mistakes = mistakesOf(['--config', join(folder, 'none.cfg')], { required: ['service.password'] })
+  assert.deepEqual(mistakes, [`${join(folder, 'none.cfg')}: the configuration file cannot be read (ENOENT)`])
+})
+
+test('with mistakes, names that nobody knows are told too: one of them may be the missing one', () => {
+  const key = file('[service]', 'jidd = irc.example.org', 'backend = irc')
+  assert.deepEqual(mistakesOf([key]), [
+    `${key}: service.jid: is required`,
+    `${key}:2: service.jidd: is not a known option; did you mean service.jid?`,
+  ])
+  const section = file('[servise]', 'jid = irc.example.org')
+  assert.ok(
+    mistakesOf([section]).includes(`${section}:2: servise.jid: is not a known option; did you mean service.jid?`),
+  )
+})
+
+test('a switch that is not acted on yet still takes yes and no alone', () => {
+  const path = file('[service]', 'jid = irc.example.org', 'backend = irc', 'server_mode = maybe')
+  assert.deepEqual(mistakesOf([path]), [
+    `${path}:4: service.server_mode: must be yes or no (1, 0, on, off, true, false)`,
+  ])
+  const other = file('[service]', 'jid = irc.example.org', 'backend = irc', 'enable_xhtml = perhaps', 'login_delay = 5')
+  assert.deepEqual(load([other]).warnings, [
+    `${other}:4: service.enable_xhtml: must be yes or no (1, 0, on, off, true, false)`,
+    `${other}:5: service.login_delay: is not acted on yet`,
+  ])
+})
+
+test('which options are given is told apart from defaults', () => {
+  const path = file('[service]', 'jid = irc.example.org', 'backend = irc')
+  const { given } = load([path, '--nats.servers=nats://127.0.0.1:4222'])
+  assert.deepEqual([...given].sort(), ['nats.servers', 'service.backend', 'service.jid'])
 })

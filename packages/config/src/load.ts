@@ -39,6 +39,8 @@ export interface LoadedConfig {
   readonly config: Config
   /** Each `where: section.key: sentence`, without any secret; to be logged once at the start. */
   readonly warnings: readonly string[]
+  /** Options that some source gives a value, known or not. */
+  readonly given: ReadonlySet<string>
 }
 
 /**
@@ -67,7 +69,10 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
   }
   const file = flags.file ?? (env.SPECTRUM_CONFIG || undefined)
   const place = file ?? 'configuration'
-  const layers = [readFile(file, findings), readEnvironment(env, known, unclaimed, findings), flags.given]
+  const entries = readFile(file, findings)
+  // Whatever else is missing stands in that file.
+  if (entries === undefined) throw new ConfigError([...findings.mistakes])
+  const layers = [entries, readEnvironment(env, known, unclaimed, findings), flags.given]
   const isList = (option: string) => (claimed.get(option) ?? findKnownLater(option) ?? { isList: true }).isList
   const sources = gatherSources(layers, option => !isList(option), findings)
 
@@ -78,11 +83,17 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
     if (!given?.value) findings.mistake({ option, where: given?.where ?? place }, 'is required')
   }
   const network = readNetwork(sources, networks, env.PATH ?? '', place, findings)
-  if (findings.mistakes.size > 0 || !instance || !network) throw new ConfigError([...findings.mistakes])
-  return { config: deepFreeze({ ...instance, network }), warnings: [...findings.warnings] }
+  if (findings.mistakes.size > 0 || !instance || !network)
+    throw new ConfigError([...findings.mistakes, ...findings.unknown])
+  return {
+    config: deepFreeze({ ...instance, network }),
+    warnings: [...findings.warnings],
+    given: new Set(sources.byOption.keys()),
+  }
 }
 
-function readFile(file: string | undefined, findings: Findings): Given[] {
+/** Undefined when the file cannot be read. */
+function readFile(file: string | undefined, findings: Findings): Given[] | undefined {
   if (file === undefined) return []
   try {
     const { entries, mistakes } = readCfg(readFileSync(file, 'utf8'), file)
@@ -91,7 +102,7 @@ function readFile(file: string | undefined, findings: Findings): Given[] {
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
     findings.mistakes.add(`${file}: the configuration file cannot be read (${reason})`)
-    return []
+    return undefined
   }
 }
 

@@ -2,6 +2,7 @@ import type { Findings } from './findings.ts'
 import { findKnownLater, isHarmless, knownLater } from './known-later.ts'
 import { nearest } from './nearest.ts'
 import type { Sources } from './sources.ts'
+import { readBoolean } from './values.ts'
 
 /**
  * Says what becomes of options that no schema claimed: known ones that are not acted on warn or stop the start, unknown
@@ -25,11 +26,14 @@ export function judgeUnclaimed(
       const meant = nearest(option, names)
       const sentence = `is not a known option${meant ? `; did you mean ${meant}?` : ''}`
       if (first.where.startsWith('-')) findings.mistake(first, sentence)
-      else findings.warn(first, sentence)
+      else findings.unknownOption(first, sentence)
     } else {
       const asking = given.find(({ value }) => !isHarmless(known, value, jid))
-      if (asking && known.then === 'refuse') findings.mistake(asking, known.sentence)
-      else if (asking) findings.warn(asking, known.sentence)
+      if (!asking) continue
+      const reading = known.isBoolean ? readBoolean(asking.value) : { value: asking.value }
+      const sentence = 'mistake' in reading ? reading.mistake : known.sentence
+      if (known.then === 'refuse') findings.mistake(asking, sentence)
+      else findings.warn(asking, sentence)
     }
   }
 }

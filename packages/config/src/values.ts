@@ -17,7 +17,7 @@ const readers: Record<SettingKind, (text: string) => Reading> = {
 }
 
 /** As the original's parser has it, where `key =` with nothing behind it also means yes. */
-function readBoolean(text: string): Reading {
+export function readBoolean(text: string): Reading {
   const word = text.toLowerCase()
   if (['', '1', 'yes', 'on', 'true'].includes(word)) return { value: true }
   if (['0', 'no', 'off', 'false'].includes(word)) return { value: false }

@@ -7,7 +7,9 @@ export const database = z.object({
   type: z
     .enum(['none', 'sqlite3', 'pqxx'])
     .default('none')
-    .describe('`sqlite3`, `pqxx` (PostgreSQL), or `none`: kept in memory and lost with the router.'),
+    .describe(
+      '`sqlite3`, `pqxx` (PostgreSQL), or `none`: accounts are kept in memory and lost with the router. `npm start` keeps what waits on the bus in `/var/lib/spectrum2/$jid` then too.',
+    ),
   database: z
     .string()
     .default('/var/lib/spectrum2/$jid/database.sql')

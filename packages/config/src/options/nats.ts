@@ -7,7 +7,9 @@ export const nats = z.object({
     .array(z.string().regex(/^(nats|tls):\/\/[^\s,/]+\/?$/, 'must be like nats://host:4222, one on each line'))
     .min(1)
     .default(['nats://127.0.0.1:4222'])
-    .describe('NATS servers of one cluster, `nats://` or `tls://`. Repeat the line for more.'),
+    .describe(
+      'NATS servers of one cluster, `nats://` or `tls://`. Repeat the line for more. `npm start` does not use it: it runs a nats-server of its own.',
+    ),
   nkeySeed: secret(
     z
       .string()
