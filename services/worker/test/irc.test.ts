@@ -80,6 +80,47 @@ test('a channel key travels sealed; a wrong one is refused in the server’s wor
   )
 })
 
+test('the wrong key of a second client does not replace the one that opened the room', async () => {
+  await using other = await Neighbours.start()
+  const start = () =>
+    workerHere(other.nats.url, { network: irc as unknown as Network }, [
+      `--service.irc_server=127.0.0.1:${server.port}`,
+      '--irc.flood_rate=0',
+    ])
+  await using mercutio = await IrcClient.connect({ port: server.port, nick: 'mercutio3' })
+  await mercutio.join('#safe')
+  mercutio.send('MODE #safe +k sesame')
+  await mercutio.waitFor(/MODE #safe \+k/)
+  let first = await start()
+  try {
+    await other.addBackend(0)
+    const user = 'laurence@example.org'
+    await other.register(user, 'laurence')
+    other.presence(user, 'cell')
+    other.join(user, 'cell', '#safe', 'laurence', 'j1', 'sesame')
+    await other.hears(user, /cell: here #safe\/laurence 110/)
+    other.presence(user, 'phone')
+    other.join(user, 'phone', '#safe', 'laurence', 'j2', 'barley')
+    await other.hears(user, /phone: here #safe\/laurence 110/)
+    await other.stored(user, 0, ({ rooms }) => rooms[0]?.resources.length === 2)
+    await first[Symbol.asyncDispose]()
+    await mercutio.waitFor(/:laurence!\S+ QUIT/)
+    const before = other.told(user).length
+    first = await start()
+    other.say(user, 'cell', '#safe', 'still here', 'm1')
+    await other.hears(user, /(«still here» id=m1|failed message m1)/, before)
+    assert.deepEqual(
+      other
+        .told(user)
+        .slice(before)
+        .filter(line => /gone|refused|failed/.test(line)),
+      [],
+    )
+  } finally {
+    await first[Symbol.asyncDispose]()
+  }
+})
+
 test('users may not make the gateway connect to itself', async () => {
   await using other = await Neighbours.start()
   const open = await workerHere(other.nats.url, { network: irc as unknown as Network })
