@@ -18,7 +18,7 @@ export interface NewAccount {
   readonly username: string
   /** Whatever must be kept secret, in bytes; sealed before it is stored. */
   readonly secret: Uint8Array
-  /** True: no other user may register this username (networks without passwords). */
+  /** True: no other user may register this username, in upper or lower case (networks without passwords). */
   readonly isExclusive: boolean
   /** Language tag; default none. */
   readonly language?: string
@@ -26,6 +26,9 @@ export interface NewAccount {
 
 const columns = { user: true, username: true, language: true, createdAt: true, updatedAt: true } as const
 const purpose = 'credentials'
+
+/** Networks compare names without regard to case, each in its own way; what differs in nothing else is taken for one name. */
+const claimOf = (username: string) => username.toLowerCase()
 
 /** The accounts of one instance. Every method rejects StoreUnavailableError when the database is away. */
 export class Accounts {
@@ -59,7 +62,8 @@ export class Accounts {
   async save(user: string, account: NewAccount): Promise<'created' | 'replaced'> {
     const { username, isExclusive, language = '' } = account
     const sealed = this.#masterKey.seal(account.secret, purpose, this.#instance, user)
-    const data = { username, language, claim: isExclusive ? username : null, ...sealed }
+    const claim = isExclusive ? claimOf(username) : null
+    const data = { username, language, claim, ...sealed }
     // The user's own second registration may cross this one: then the row exists on the second look.
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
@@ -69,7 +73,7 @@ export class Accounts {
         return 'created'
       } catch (error) {
         if (constraintOf(error) !== 'unique') throw error
-        if (isExclusive && (await this.#isTaken(user, username))) {
+        if (claim !== null && (await this.#isTaken(user, claim))) {
           throw new UsernameTakenError(`${username} is registered by somebody else.`)
         }
       }

@@ -49,6 +49,34 @@ for (const [kind, start] of Object.entries(places)) {
       assert.equal(await store.accounts.save('nurse@capulet.example', account), 'created')
     })
 
+    test('an exclusive username belongs to one user in whatever case it is written', async () => {
+      await using store = await freshStore(place)
+      const save = (user: string, username: string) =>
+        store.accounts.save(user, { username, secret: bytes(''), isExclusive: true })
+      assert.equal(await save(romeo, 'Romeo_'), 'created')
+      await assert.rejects(save(juliet, 'ROMEO_'), UsernameTakenError)
+      assert.equal((await store.accounts.find(romeo))?.username, 'Romeo_')
+      assert.equal(await save(romeo, 'romeo_'), 'replaced')
+    })
+
+    test('claims of before names were compared without case are brought up to date', async () => {
+      const options = await place.fresh('irc.example.org')
+      const nicks: Record<string, string> = { a: 'ROMEO', b: 'romeo', c: 'Romeo', d: 'Juliet', e: 'tybalt' }
+      {
+        await using store = await openStore(options)
+        for (const [user, username] of Object.entries(nicks))
+          await store.accounts.save(`${user}@example.org`, { username, secret: bytes(''), isExclusive: false })
+      }
+      await execute(options, 'UPDATE accounts SET claim = username')
+      await execute(options, `DELETE FROM _prisma_migrations WHERE migration_name LIKE '%claims_in_lower_case'`)
+      await using store = await openStore(options)
+      const take = (username: string) => store.accounts.save(romeo, { username, secret: bytes(''), isExclusive: true })
+      for (const username of ['rOMEO', 'JULIET', 'Tybalt']) await assert.rejects(take(username), UsernameTakenError)
+      await store.accounts.remove('a@example.org')
+      assert.equal(await take('Romeo'), 'created')
+      assert.equal((await store.accounts.find('b@example.org'))?.username, 'romeo')
+    })
+
     test('a user who registers many times at once has one account', async () => {
       await using store = await freshStore(place)
       const account = { username: 'nick', secret: bytes('x'), isExclusive: true }
@@ -143,6 +171,10 @@ for (const [kind, start] of Object.entries(places)) {
 async function copySecret(options: Awaited<ReturnType<Place['fresh']>>, from: string, to: string): Promise<void> {
   const sql = `UPDATE accounts SET secret = other.secret, data_key = other.data_key FROM accounts AS other
     WHERE accounts."user" = '${to}' AND other."user" = '${from}'`
+  await execute(options, sql)
+}
+
+async function execute(options: Awaited<ReturnType<Place['fresh']>>, sql: string): Promise<void> {
   if (options.database.type === 'sqlite') {
     const { createClient } = await import('@libsql/client')
     const client = createClient({ url: `file:${options.database.file}` })
