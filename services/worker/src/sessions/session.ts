@@ -7,6 +7,7 @@ import { Connection } from './connection.ts'
 import { Contacts, withdrawContacts } from './contacts.ts'
 import type { BackendLink, SessionContext } from './context.ts'
 import { bareJid, type EventBody, EventWriter } from './events.ts'
+import { failureNotices } from './failure-notices.ts'
 import { actsOnce, handlers } from './handlers.ts'
 import { receive } from './inbound.ts'
 import { tellFromGateway } from './messages.ts'
@@ -209,7 +210,9 @@ export class Session {
 
   /** The connection ended. Rooms stay as they are told: they are joined again. */
   connectionFailed(failure: NetworkError): void {
-    this.log.info({ code: failure.code, failures: this.connection.failures }, 'the network connection ended')
+    const facts = { code: failure.code, reason: failure.message, failures: this.connection.failures }
+    if (failureNotices(this.context.clock).take()) this.log.warn(facts, 'the network connection ended')
+    else this.log.info(facts, 'the network connection ended')
     for (const room of this.rooms) {
       room.state = 'waiting'
       room.held = []
