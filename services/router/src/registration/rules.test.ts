@@ -46,6 +46,11 @@ describe('user names', () => {
     assert.throws(() => toUsername('romeo', romeo, own), refusal('not-acceptable'))
   })
 
+  test('have 255 bytes at most', () => {
+    assert.equal(toUsername('é'.repeat(127), romeo, configWith()), 'é'.repeat(127))
+    assert.throws(() => toUsername('é'.repeat(128), romeo, configWith()), refusal('not-acceptable'))
+  })
+
   test('must match what is allowed as a whole, after the mask', () => {
     const config = configWith(
       '--registration.username_mask=$username@chat.example.org',
@@ -63,7 +68,7 @@ describe('user names', () => {
       fc.property(names, typed => {
         try {
           const username = toUsername(typed, romeo, config)
-          assert.ok(!/\p{Cc}/u.test(username.replace(/[\u0080-\u009f]/g, '')) && username.length <= 1023)
+          assert.ok(!/\p{Cc}/u.test(username.replace(/[\u0080-\u009f]/g, '')) && Buffer.byteLength(username) <= 255)
         } catch (error) {
           assert.equal((error as { code?: string }).code, 'not-acceptable')
         }
@@ -72,9 +77,10 @@ describe('user names', () => {
   })
 })
 
-test('passwords are not empty and hold no control characters', () => {
+test('passwords are not empty, hold no control characters and are no longer than 1,024 bytes', () => {
   assertPassword('correct horse battery staple 🔋')
-  for (const password of ['', 'a\nQUIT', 'a\r', 'a\u0000'])
+  assertPassword('€'.repeat(341))
+  for (const password of ['', 'a\nQUIT', 'a\r', 'a\u0000', '€'.repeat(342), 'x'.repeat(750_000)])
     assert.throws(() => assertPassword(password), refusal('not-acceptable'))
 })
 

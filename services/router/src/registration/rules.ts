@@ -4,7 +4,9 @@ import { NetworkError } from '@spectrum/network'
 type Rules = Pick<Config, 'registration' | 'service'>
 
 /** Longer than any network's names; keeps rows and log lines sane. */
-const maxUsernameLength = 1023
+const maxUsernameBytes = 255
+/** Longer than any network takes: a password that is stored must be one that can be sent. */
+const maxPasswordBytes = 1_024
 // Would end a line, or a string, in some network's protocol.
 const controlCharacters = /[\u0000-\u001f\u007f]/
 
@@ -38,7 +40,7 @@ export function toUsername(typed: string, user: string, { registration }: Rules)
 
 /** @throws NetworkError `not-acceptable` for what no network can have as a name */
 export function assertUsername(username: string): void {
-  if (username.length > maxUsernameLength) throw notAcceptable('This user name is too long.')
+  if (Buffer.byteLength(username) > maxUsernameBytes) throw notAcceptable('This user name is too long.')
   if (controlCharacters.test(username)) throw notAcceptable('This user name contains control characters.')
 }
 
@@ -51,6 +53,7 @@ export function assertFits(username: string, pattern: string | undefined): void 
 /** @throws NetworkError `not-acceptable` */
 export function assertPassword(password: string): void {
   if (password === '') throw notAcceptable('Please enter a password.')
+  if (Buffer.byteLength(password) > maxPasswordBytes) throw notAcceptable('This password is too long.')
   if (controlCharacters.test(password)) throw notAcceptable('This password contains control characters.')
 }
 
