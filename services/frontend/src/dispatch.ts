@@ -4,15 +4,13 @@ import { startSpan } from '@spectrum/service-kit'
 import { childElements, conditionOf, type Element, excessOf, parseJid, xml } from '@spectrum/xmpp'
 import { Departures } from './departures.ts'
 import type { Gateway } from './gateway.ts'
-import type { OutboundStanza } from './outbound-stanza.ts'
+import { maxIdLength, type OutboundStanza } from './outbound-stanza.ts'
 import type { IqHandler, StanzaHandler, Xep } from './xep.ts'
 import { statusOf } from './xeps/shows.ts'
 
 /** IQs that are being answered, at most, of one bare JID and of all: an answer may wait for the router. */
 const maxOpenIqsOfSender = 64
 const maxOpenIqs = 10_000
-/** An id comes back in answers, reflections and receipts, escaped to up to six times its length. */
-const maxIdLength = 1_023
 
 /** Conditions of a bounced stanza that say that its addressee is gone (XEP-0045 section 17.3, RFC 6120 section 8.3.3). */
 const goneConditions = new Set([

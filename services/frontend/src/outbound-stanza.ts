@@ -1,6 +1,9 @@
 import type { Address } from '@spectrum/messages'
 import type { Element } from '@spectrum/xmpp'
 
+/** Characters of an id: it comes back in answers, reflections and receipts, escaped to up to six times its length. */
+export const maxIdLength = 1_023
+
 /** A stanza of a user, with its addresses read. */
 export interface OutboundStanza {
   readonly element: Element

@@ -52,6 +52,8 @@ export class Neighbours implements AsyncDisposable {
   readonly logins: string[] = []
   readonly keys = createSealingKeys()
   epoch = 1
+  /** The router tells nothing of registrations before. */
+  mayTell: Promise<unknown> = Promise.resolve()
   #unread: Command[] = []
   #events = 0
   #generation = 1
@@ -128,6 +130,7 @@ export class Neighbours implements AsyncDisposable {
         return placement
       },
       getRegistration: async ({ user }) => {
+        await this.mayTell
         const found = this.registered.get(user)
         return { isRegistered: found !== undefined, username: found?.username ?? '' }
       },

@@ -21,14 +21,14 @@ import {
   type UnaddressedStanza,
 } from '@spectrum/xmpp'
 import type { Gateway } from '../gateway.ts'
-import type { OutboundStanza } from '../outbound-stanza.ts'
+import { maxIdLength, type OutboundStanza } from '../outbound-stanza.ts'
 import { cleanText, type RenderContext } from '../rendering.ts'
 import { defineXep } from '../xep.ts'
 import { activeXml, chatStateOf } from './chat-states.ts'
 import { delayXml } from './delay.ts'
 import { receiptsNs } from './receipts.ts'
 import { originIdXml, stanzaIdsNs, stanzaIdXml } from './stanza-ids.ts'
-import { xhtmlOf, xhtmlXml } from './xhtml.ts'
+import { maxXhtmlLength, xhtmlOf, xhtmlXml } from './xhtml.ts'
 
 /** A body is split into several messages beyond this many bytes of XML. */
 const maxBodyBytes = 60 * 1024
@@ -53,6 +53,16 @@ function outbound(stanza: OutboundStanza, gateway: Gateway): boolean {
   if (stanza.to.name === '') {
     gateway.fail(stanza, new NetworkError('not-supported', 'The gateway itself does not take messages.'))
     return true
+  }
+  if (parts.originId.length > maxIdLength) {
+    gateway.ignore('id-too-long')
+    gateway.fail(stanza, new NetworkError('too-large', 'The id of this message is too long.'))
+    return true
+  }
+  if (parts.xhtml.length > maxXhtmlLength) {
+    // The body says the same.
+    gateway.ignore('xhtml-too-long')
+    parts.xhtml = ''
   }
   const isGroupchat = stanza.type === 'groupchat'
   gateway.command(

@@ -6,7 +6,8 @@ import { defineXep } from '../xep.ts'
 
 const xmlns = 'http://jabber.org/protocol/xhtml-im'
 const xhtmlNs = 'http://www.w3.org/1999/xhtml'
-const maxLength = 32_768
+/** Characters of XML; formatting beyond it is left out. */
+export const maxXhtmlLength = 32_768
 
 // Section 7: what the profile has; nothing else may come from a network into a client that might show it.
 const elements = new Set(
@@ -34,7 +35,7 @@ export function xhtmlOf(html: Element): string {
 /** The formatted form of a message; nothing when it is empty, no XML, or too long. */
 export function xhtmlXml(content: string, context: RenderContext): string {
   if (content === '') return ''
-  const body = content.length > maxLength ? undefined : parseElement(`<body>${content}</body>`)
+  const body = content.length > maxXhtmlLength ? undefined : parseElement(`<body>${content}</body>`)
   if (body === undefined) {
     context.repair('xhtml-dropped')
     return ''
