@@ -142,25 +142,25 @@ test('all mistakes are told at once, each with its place', () => {
     'deny=10.0.0.0/33',
     'allowed_ports=6697',
     'allowed_ports=70000',
+    '[grpc]',
+    'host=0.0.0.0',
   )
-  assert.deepEqual(
-    mistakesOf([path], { required: ['service.password'] }).toSorted(),
-    [
-      `${path}:10: database.type: MySQL is not available yet; use sqlite3 or pqxx (PostgreSQL)`,
-      `${path}:12: log.level: must be one of debug, info, warn, error`,
-      `${path}:13: this line is neither [section] nor key = value`,
-      `${path}:16: egress.deny: must be an IP address or a block of them, such as 10.0.0.0/8`,
-      `${path}:18: egress.allowed_ports: must be at most 65535`,
-      `${path}:2: service.jid: must be a domain such as irc.example.org, without @ and /`,
-      `${path}:3: service.port: must be a whole number`,
-      `${path}:4: service.port: is given more than once; the first time at ${path}:3`,
-      `${path}:5: service.backend: is neither a built-in network (irc, parrot) nor an executable file`,
-      `${path}:6: service.server_mode: asks for server mode, which is not available yet; set it to 0 to run as a gateway`,
-      `${path}:7: service.cert: belongs to server mode, which is not available yet; remove it to run as a gateway`,
-      `${path}:8: service.vip_only: would let only some users in, which is not available yet`,
-      `${path}: service.password: is required`,
-    ].toSorted(),
-  )
+  assert.deepEqual(mistakesOf([path], { required: ['service.password'] }), [
+    `${path}: service.password: is required`,
+    `${path}:2: service.jid: must be a domain such as irc.example.org, without @ and /`,
+    `${path}:3: service.port: must be a whole number`,
+    `${path}:4: service.port: is given more than once; the first time at ${path}:3`,
+    `${path}:5: service.backend: is neither a built-in network (irc, parrot) nor an executable file`,
+    `${path}:6: service.server_mode: asks for server mode, which is not available yet; set it to 0 to run as a gateway`,
+    `${path}:7: service.cert: belongs to server mode, which is not available yet; remove it to run as a gateway`,
+    `${path}:8: service.vip_only: would let only some users in, which is not available yet`,
+    `${path}:10: database.type: MySQL is not available yet; use sqlite3 or pqxx (PostgreSQL)`,
+    `${path}:12: log.level: must be one of debug, info, warn, error`,
+    `${path}:13: this line is neither [section] nor key = value`,
+    `${path}:16: egress.deny: must be an IP address or a block of them, such as 10.0.0.0/8`,
+    `${path}:18: egress.allowed_ports: must be a port or a range of ports, such as 6660-6669`,
+    `${path}:20: grpc.host: must be of this machine alone (127.0.0.1, ::1): the admin API has no access tokens yet`,
+  ])
 })
 
 test('what is missing is said without a file too', () => {
@@ -377,4 +377,30 @@ test('which options are given is told apart from defaults', () => {
   const path = file('[service]', 'jid = irc.example.org', 'backend = irc')
   const { given } = load([path, '--nats.servers=nats://127.0.0.1:4222'])
   assert.deepEqual([...given].sort(), ['nats.servers', 'service.backend', 'service.jid'])
+})
+
+test('the admin API listens where only this machine reaches it', () => {
+  const argv = ['--service.jid=a', '--service.backend=irc']
+  for (const host of ['127.0.0.1', '127.8.8.8', '::1', 'localhost'])
+    assert.equal(load([...argv, `--grpc.host=${host}`]).config.grpc.host, host)
+  for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org', '127.example.org'])
+    assert.deepEqual(mistakesOf([...argv, `--grpc.host=${host}`]), [
+      '--grpc.host: must be of this machine alone (127.0.0.1, ::1): the admin API has no access tokens yet',
+    ])
+})
+
+test('ports are given one by one or as ranges', () => {
+  const argv = ['--service.jid=a', '--service.backend=irc']
+  const ports = (...values: string[]) => [...argv, ...values.map(value => `--egress.allowed_ports=${value}`)]
+  assert.deepEqual(load(ports('1-65535', '7')).config.egress.allowedPorts, ['1-65535', '7'])
+  assert.ok(load(argv).config.egress.allowedPorts.includes('6660-6669'))
+  for (const value of ['', '0', '65536', '5-4', '1-2-3', '-5', '+6697', 'irc'])
+    assert.equal(mistakesOf(ports(value)).length, 1, value)
+})
+
+test('how often who is away is looked for is not acted on, and said so', () => {
+  const path = file('[service]', 'jid=a', 'backend=irc', 'irc_away_timeout=30')
+  assert.deepEqual(load([path], { networks: [irc] }).warnings, [
+    `${path}:4: service.irc_away_timeout: is not acted on yet`,
+  ])
 })

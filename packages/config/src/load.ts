@@ -84,12 +84,19 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
   }
   const network = readNetwork(sources, networks, env.PATH ?? '', place, findings)
   if (findings.mistakes.size > 0 || !instance || !network)
-    throw new ConfigError([...findings.mistakes, ...findings.unknown])
+    throw new ConfigError(inFileOrder([...findings.mistakes, ...findings.unknown], place))
   return {
     config: deepFreeze({ ...instance, network }),
     warnings: [...findings.warnings],
     given: new Set(sources.byOption.keys()),
   }
+}
+
+/** By the file's lines; what is said of no line comes before. */
+function inFileOrder(mistakes: readonly string[], file: string): string[] {
+  const lineOf = (mistake: string) =>
+    mistake.startsWith(`${file}:`) ? Number.parseInt(mistake.slice(file.length + 1), 10) || 0 : 0
+  return mistakes.toSorted((a, b) => lineOf(a) - lineOf(b))
 }
 
 /** Undefined when the file cannot be read. */

@@ -127,7 +127,7 @@ describe('the admin API', () => {
     for (const host of ['0.0.0.0', '192.0.2.1', 'example.org', '::'])
       await assert.rejects(
         startLocalRouter(nats, [`--grpc.host=${host}`]),
-        /^Error: grpc\.host: .* on loopback only, not on /,
+        /^ConfigError: --grpc\.host: must be of this machine alone/,
       )
   })
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { host, port } from './address.ts'
+import { host, isLoopback, port } from './address.ts'
 
 /** `[log]` */
 export const log = z.object({
@@ -14,7 +14,10 @@ export const http = z.object({
 
 /** `[grpc]`: the router's admin API. */
 export const grpc = z.object({
-  host: host().default('127.0.0.1').describe('Address that the admin API listens on.'),
+  host: host()
+    .refine(isLoopback, 'must be of this machine alone (127.0.0.1, ::1): the admin API has no access tokens yet')
+    .default('127.0.0.1')
+    .describe('Address that the admin API listens on: of the loopback interface.'),
   port: port().default(0).describe('Port of the admin API; 0: a free one, which the log names.'),
 })
 

@@ -16,7 +16,7 @@ export const registration = z.object({
     .default('Enter your legacy network username and password.')
     .describe('Text above the registration form.'),
   usernameLabel: z.string().default('3rd-party network username').describe('Label of the user name field.'),
-  passwordLabel: z.string().default('3rd-party network password').describe('Label of the password field.'),
+  passwordLabel: z.string().default('Password').describe('Label of the password field.'),
   usernameMask: z
     .string()
     .default('')

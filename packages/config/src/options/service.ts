@@ -33,7 +33,9 @@ export const service = z.object({
   adminJid: z
     .array(z.string())
     .default([])
-    .describe('Bare JIDs that may use the admin commands. Repeat the line for more.'),
+    .describe(
+      'Bare JIDs of administrators: they may register although `registration.enable_public_registration` is off. Repeat the line for more.',
+    ),
   allowedServers: z
     .array(z.string())
     .default([])

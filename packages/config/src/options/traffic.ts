@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { addressBlock } from './address.ts'
+import { addressBlock, ports } from './address.ts'
 
 /** `[frontend]` */
 export const frontend = z.object({
@@ -33,7 +33,9 @@ export const egress = z.object({
     .default([])
     .describe('Address blocks that are allowed although they are private or denied. Repeat the line for more.'),
   allowedPorts: z
-    .array(z.int().min(1).max(65_535))
-    .default([])
-    .describe('Ports that users may name; none given: all. Repeat the line for more.'),
+    .array(ports())
+    .default(['194', '994', '6660-6669', '6697', '7000', '7070'])
+    .describe(
+      'Ports that users may name, each line a port or a range of them; `1-65535`: all. Repeat the line for more.',
+    ),
 })

@@ -41,7 +41,7 @@ test('the operator denies blocks, allows some of them again, and lists ports', (
   const policy = new EgressPolicy({
     deny: ['8.8.0.0/16', '2606:4700::/32', '9.9.9.9'],
     allow: ['8.8.8.8', '10.1.0.0/16', 'fd00::/8'],
-    allowedPorts: [6667, 6697],
+    allowedPorts: ['6660-6669', '6697'],
   })
   assert.equal(policy.refusal('8.8.4.4', 6667), 'denied')
   assert.equal(policy.refusal('8.8.8.8', 6667), undefined)
@@ -51,6 +51,8 @@ test('the operator denies blocks, allows some of them again, and lists ports', (
   assert.equal(policy.refusal('10.1.2.3', 6697), undefined)
   assert.equal(policy.refusal('10.2.2.3', 6697), 'private')
   assert.equal(policy.refusal('fd00::5', 6697), undefined)
-  assert.equal(policy.refusal('1.1.1.1', 22), 'port')
+  for (const port of [22, 6659, 6670]) assert.equal(policy.refusal('1.1.1.1', port), 'port')
+  for (const port of [6660, 6669]) assert.equal(policy.refusal('1.1.1.1', port), undefined)
+  assert.equal(policy.refusal('127.0.0.1', 22), 'private')
   assert.equal(policy.refusal('10.1.2.3', 22), 'port')
 })

@@ -8,8 +8,8 @@ export interface EgressRules {
   readonly deny: readonly string[]
   /** Wins over everything that refuses an address. */
   readonly allow: readonly string[]
-  /** None: every port. */
-  readonly allowedPorts: readonly number[]
+  /** Each a port or a range (`6660-6669`). None: every port. */
+  readonly allowedPorts: readonly string[]
 }
 
 /** Special-purpose IPv4 blocks (IANA registry, RFC 6890): nothing that a user of the gateway has a reason to name. */
@@ -60,17 +60,23 @@ export class EgressPolicy {
   constructor({ deny, allow, allowedPorts }: EgressRules) {
     this.#deny = new AddressSet(deny)
     this.#allow = new AddressSet(allow)
-    this.#ports = new Set(allowedPorts)
+    this.#ports = new Set(allowedPorts.flatMap(portsOf))
   }
 
   /** Why this address and port may not be connected to; undefined when it may. */
   refusal(address: string, port: number): Refusal | undefined {
     if (isIP(address) === 0 || address.includes('%')) return 'invalid'
-    if (this.#ports.size > 0 && !this.#ports.has(port)) return 'port'
-    if (this.#allow.has(address)) return undefined
-    if (this.#deny.has(address)) return 'denied'
-    return this.#special.has(address) ? 'private' : undefined
+    if (!this.#allow.has(address)) {
+      if (this.#deny.has(address)) return 'denied'
+      if (this.#special.has(address)) return 'private'
+    }
+    return this.#ports.size > 0 && !this.#ports.has(port) ? 'port' : undefined
   }
+}
+
+function portsOf(range: string): number[] {
+  const [first = 0, last = first] = range.split('-').map(Number)
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
 }
 
 /**
