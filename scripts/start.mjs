@@ -10,18 +10,9 @@ try {
     // The channel carries nothing: its end tells the child that we are gone, even when we were killed.
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   })
-  if (process.env.npm_lifecycle_event !== undefined) watchNpm(child)
+  if (process.env.npm_lifecycle_event !== undefined) watchParent(child)
   // A terminal's Ctrl-C reaches the child by itself, a signal sent to us does not. Both must not end us first.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-  // npm hands a SIGTERM to the shell between us, which ends without passing it on: then we are nobody's child any more.
-  const parent = process.ppid
-  let orphanWatch
-  if (process.env.npm_lifecycle_event === 'start')
-    orphanWatch = setInterval(() => {
-      if (process.ppid === parent) return
-      clearInterval(orphanWatch)
-      child.kill('SIGTERM')
-    }, 250).unref()
   child.once('error', error => {
     console.error(`The gateway could not be started: ${error.message}`)
     process.exitCode = 1
@@ -35,13 +26,16 @@ try {
   process.exitCode = 1
 }
 
-/** npm stays in the foreground for as long as we run. When it was killed, nobody is left to tell us to stop. */
-function watchNpm(child) {
-  const npm = process.ppid
+/**
+ * npm stays in the foreground for as long as we run. When it was killed, or has handed a SIGTERM to a shell between us that
+ * ends without passing it on, we are another's child, and nobody is left to tell us to stop.
+ */
+function watchParent(child) {
+  const parent = process.ppid
   const timer = setInterval(() => {
-    if (process.ppid === npm) return
+    if (process.ppid === parent) return
     clearInterval(timer)
     child.kill('SIGTERM')
-  }, 500)
+  }, 250)
   child.once('exit', () => clearInterval(timer))
 }

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 // A reporter for node:test that writes one line of JSON per finished test. Suites are not counted, their tests are.
 
 /** @param {AsyncIterable<{ type: string, data: any }>} source */
@@ -8,6 +10,10 @@ export default async function* testResults(source) {
     // The failure of a part has been counted already.
     if (data.details?.error?.failureType === 'subtestsFailed') continue
     const isSkipped = data.skip !== undefined || data.todo !== undefined
-    yield `${JSON.stringify({ name: data.name, outcome: isSkipped ? 'skipped' : type.slice('test:'.length) })}\n`
+    const outcome = isSkipped ? 'skipped' : type.slice('test:'.length)
+    // The other reporter tells why only at the end, which a file that hangs never reaches.
+    const failure = data.details?.error
+    const why = outcome === 'fail' && failure ? { error: inspect(failure.cause ?? failure) } : {}
+    yield `${JSON.stringify({ name: data.name, outcome, ...why })}\n`
   }
 }

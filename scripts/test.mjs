@@ -1,9 +1,9 @@
 // npm test: set-up, check, unit tests, tests with real servers, scenarios. The last line is the sum of all.
-import { spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { node, PrepareError, prepare, root, run } from './prepare.mjs'
+import { runTestFile } from './test-file.mjs'
 
 const totals = { passed: 0, failed: 0 }
 const started = performance.now()
@@ -100,15 +100,8 @@ async function inParallel(items, work) {
 async function testFile(file, timeoutSeconds, topology) {
   const begin = performance.now()
   const results = join(temporary, `${file.replaceAll('/', '-')}.${topology ?? 'results'}`)
-  const reporters = ['spec', './scripts/test-results.mjs'].map(name => `--test-reporter=${name}`)
-  const destinations = ['stdout', results].map(name => `--test-reporter-destination=${name}`)
-  const { exit, output } = await collect([...reporters, ...destinations, file], timeoutSeconds, topology)
-  const outcomes = existsSync(results)
-    ? readFileSync(results, 'utf8')
-        .split('\n')
-        .filter(Boolean)
-        .map(line => JSON.parse(line))
-    : []
+  const env = { TMPDIR: temporary, ...(topology ? { SPECTRUM_TOPOLOGY: topology } : {}) }
+  const { exit, output, outcomes } = await runTestFile({ file, results, timeoutSeconds, env, running })
   const count = outcome => outcomes.filter(test => test.outcome === outcome).length
   const [passed, skipped] = [count('pass'), count('skipped')]
   let failed = count('fail') + (process.env.CI === 'true' ? skipped : 0)
@@ -122,32 +115,6 @@ async function testFile(file, timeoutSeconds, topology) {
     `${failed > 0 ? '✖' : '✔'} ${file}${topology ? ` (${topology})` : ''}: ${notes.join(', ')} in ${seconds(begin)}`,
   )
   if (failed > 0) console.log(`${output}\n(${exit === 0 ? 'ended in order' : `ended with ${exit}`})`)
-}
-
-function collect(args, timeoutSeconds, topology) {
-  return new Promise(done => {
-    const env = { ...process.env, TMPDIR: temporary, ...(topology ? { SPECTRUM_TOPOLOGY: topology } : {}) }
-    const child = spawn(node, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    running.add(child)
-    let output = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', chunk => {
-        output = (output + chunk).slice(-200_000)
-      })
-    let reason
-    const timer = setTimeout(() => {
-      reason = `a timeout of ${timeoutSeconds} s`
-      child.kill('SIGKILL')
-    }, timeoutSeconds * 1000)
-    child.once('error', error => {
-      reason = error.message
-    })
-    child.once('close', (code, signal) => {
-      clearTimeout(timer)
-      running.delete(child)
-      done({ exit: reason ?? code ?? signal, output })
-    })
-  })
 }
 
 /** All `*.test.ts` in the `inner` folder of each workspace below these folders; scenarios have a section of their own. */
