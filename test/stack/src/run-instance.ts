@@ -1,10 +1,11 @@
-import { type Config, ConfigError, loadConfig } from '@spectrum/config'
+import { type Config, ConfigError, type LoadedConfig, loadConfig } from '@spectrum/config'
 import type { Child } from './child.ts'
 import { spectrumVariables } from './environment.ts'
 import {
   BadConfigurationError,
   type Gateway,
   type GatewayOptions,
+  parseRecord,
   type ServiceProcess,
   startBusServer,
   startGateway,
@@ -13,7 +14,7 @@ import { openState } from './instance-state.ts'
 import { isFree } from './ports.ts'
 import { splitFlags } from './start-flags.ts'
 import { keepRunning } from './supervisor.ts'
-import { readable, StartError, say, stopRequests } from './terminal.ts'
+import { explainFailure, readable, StartError, say, stopRequests } from './terminal.ts'
 
 /**
  * Runs the gateway of one Spectrum 2 configuration in the foreground until it is told to stop: a nats-server and one
@@ -24,7 +25,7 @@ import { readable, StartError, say, stopRequests } from './terminal.ts'
  */
 export async function runInstance(argv: readonly string[]): Promise<void> {
   const requests = stopRequests()
-  const config = load(argv)
+  const { config, warnings, given } = load(argv)
   using state = openState(config)
   const { config: file, flags, env } = splitFlags(argv)
   const { jid, server, port } = config.service
@@ -42,7 +43,7 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
     stopping.abort()
     await busIsKept
   })
-  const watch = new Watch(config)
+  const watch = new Watch(config, [...warnings, ...notOurs(given)])
   const gateway = await startGateway({
     ...(file === undefined ? { cfg: '' } : { cfg: { path: file } }),
     ports: await chosenPorts(config),
@@ -57,11 +58,24 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
 
   const ready = gateway.ready({ deadlineMs: Number.POSITIVE_INFINITY }).then(() => {
     process.stdout.write(`ready: ${jid} is connected to ${server}:${port}\n`)
+    watch.tellWarnings()
   })
   const ended = await outcome([requests.first, gateway.failure, watch.refusal, ready.then(() => forever())])
+  watch.tellWarnings()
   if (ended.signal) say(`${ended.signal}: stopping`)
+  else {
+    // At once, and nothing below it: what the services say while they end is of no use to anybody.
+    explainFailure(ended.error)
+    watch.hush()
+  }
   await Promise.race([resources.disposeAsync(), requests.impatience.then(() => killAll(gateway, bus.nats.child))])
-  if (ended.error) throw ended.error
+}
+
+/** Options that have no meaning here, if they are given. */
+function notOurs(given: ReadonlySet<string>): string[] {
+  return ['nats.servers', 'nats.nkey_seed', 'nats.ca']
+    .filter(option => given.has(option))
+    .map(option => `${option}: is not used here: npm start runs a nats-server of its own`)
 }
 
 /** The configured ports: health and metrics of frontend, router and worker take the named one and the next two. */
@@ -86,35 +100,89 @@ class Watch {
   readonly refusal: Promise<never>
   #refuse: (error: Error) => void
   #config: Config
-  #isConnected = false
-  #hasTold = false
+  #warnings: Set<string>
+  #told = new Set<string>()
+  #isReady = false
+  #isHushed = false
 
-  constructor(config: Config) {
+  /** @param warnings - of the configuration; each is told once, though every service finds it */
+  constructor(config: Config, warnings: readonly string[]) {
     this.#config = config
+    this.#warnings = new Set(warnings)
     const { promise, reject } = Promise.withResolvers<never>()
     this.refusal = promise
     this.#refuse = reject
     promise.catch(() => undefined)
   }
 
+  /** After `ready`, where they are seen; from then on each as it comes. */
+  tellWarnings(): void {
+    this.#isReady = true
+    this.#flushWarnings()
+  }
+
+  hush(): void {
+    this.#isHushed = true
+  }
+
   onLine(process: ServiceProcess, line: string): void {
-    const { jid, server, port } = this.#config.service
+    if (this.#isHushed) return
+    const record = parseRecord(line)
+    if (record?.msg === 'a setting is not used as written') {
+      this.#warnings.add(String(record.finding))
+      if (this.#isReady) this.tellWarnings()
+      return
+    }
+    const sentence = record && this.#sentenceFor(process, record)
+    if (sentence !== undefined) {
+      this.#once(sentence)
+      // Perhaps it is never ready, and this is why.
+      return this.#flushWarnings()
+    }
     const text = readable(process.name, line, this.#config.log.level)
     if (text !== undefined) say(text)
-    if (process.service !== 'frontend') return
-    if (line.includes('"component connected"')) this.#isConnected = true
-    // A wrong secret does not become right by waiting. Once connected it was right, and the server's trouble passes.
-    if (!this.#isConnected && line.includes('refuses the component secret'))
-      this.#refuse(
-        new StartError(
-          `The XMPP server at ${server}:${port} refuses the secret of ${jid}: please check service.password.`,
-        ),
-      )
-    if (!this.#isConnected && !this.#hasTold && line.includes('"component connection failed"')) {
-      this.#hasTold = true
-      say(`The XMPP server at ${server}:${port} cannot be reached yet; trying again until it is there.`)
-    }
   }
+
+  /** What a line means while the gateway is not ready; undefined where the line says it well enough. */
+  #sentenceFor({ service }: ServiceProcess, record: Record<string, unknown>): string | undefined {
+    if (this.#isReady) return undefined
+    const { jid, server, port } = this.#config.service
+    const msg = String(record.msg)
+    if (service === 'frontend' && msg.includes('refuses the component secret')) {
+      // A wrong secret does not become right by waiting. Once connected it was right, and the server's trouble passes.
+      const refusal = `The XMPP server at ${server}:${port} refuses the secret of ${jid}: please check service.password.`
+      this.#refuse(new StartError(refusal))
+      return ''
+    }
+    if (service === 'frontend' && msg === 'component connection failed')
+      return `The XMPP server at ${server}:${port} cannot be reached yet (${record.reason}); trying again until it is there.`
+    if (service === 'router' && msg.startsWith('the database is not available')) {
+      const { server: host, port: databasePort, connectionstring } = this.#config.database
+      const [where, options] =
+        connectionstring === ''
+          ? [`at ${host}:${databasePort || 5432}`, 'database.server and database.port']
+          : ['of database.connectionstring', 'database.connectionstring']
+      return `The PostgreSQL server ${where} cannot be used yet (${reasonOf(record.err)}); trying again. It is named by ${options}.`
+    }
+    return undefined
+  }
+
+  #flushWarnings(): void {
+    for (const warning of this.#warnings) this.#once(`warning: ${warning}`)
+  }
+
+  #once(sentence: string): void {
+    if (sentence === '' || this.#told.has(sentence)) return
+    this.#told.add(sentence)
+    say(sentence)
+  }
+}
+
+/** The innermost words of a logged error. */
+function reasonOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null) return String(error)
+  const { cause, message } = error as { cause?: unknown; message?: unknown }
+  return cause ? reasonOf(cause) : String(message)
 }
 
 async function outcome(
@@ -136,9 +204,9 @@ async function killAll(gateway: Gateway, nats: Child): Promise<void> {
   await Promise.all([...gateway.processes.map(({ child }) => child), nats].map(child => child.kill('SIGKILL')))
 }
 
-function load(argv: readonly string[]): Config {
+function load(argv: readonly string[]): LoadedConfig {
   try {
-    return loadConfig({ argv, required: ['service.password'] }).config
+    return loadConfig({ argv, required: ['service.password'] })
   } catch (error) {
     if (error instanceof ConfigError) throw new StartError(error.mistakes.join('\n'))
     throw error

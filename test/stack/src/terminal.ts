@@ -1,4 +1,6 @@
+import { ServerError } from './child.ts'
 import { parseRecord } from './gateway.ts'
+import { MissingProgramError } from './programs.ts'
 
 /** What went wrong, in one sentence for the person at the terminal; no stack trace is shown. */
 export class StartError extends Error {
@@ -14,6 +16,13 @@ for (const stream of [process.stdout, process.stderr])
 /** Progress and logs go to stderr: stdout carries only what was asked for. */
 export function say(text: string): void {
   process.stderr.write(`${text}\n`)
+}
+
+/** Says why there is no gateway, and makes the process end with 1. */
+export function explainFailure(error: unknown): void {
+  if ([StartError, ServerError, MissingProgramError].some(kind => error instanceof kind)) say((error as Error).message)
+  else say(`The gateway could not be started: ${(error as Error | undefined)?.stack ?? error}`)
+  process.exitCode = 1
 }
 
 const levels = ['debug', 'info', 'warn', 'error'] as const
