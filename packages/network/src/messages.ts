@@ -141,6 +141,17 @@ export type NetworkEvent =
     }
   /** The other side has it (XEP-0184); `key` is that of the OutgoingMessage. */
   | { readonly type: 'receipt'; readonly chat: Chat; readonly key: string }
+  /**
+   * The network refused a message that it had taken: its sender gets an error. `key` is that of the OutgoingMessage, `text`
+   * the network's words.
+   */
+  | {
+      readonly type: 'message-failed'
+      readonly chat: Chat
+      readonly key: string
+      readonly code: FailureCode
+      readonly text: string
+    }
   /** Read up to and including `upTo` (XEP-0333; by the user elsewhere: XEP-0490). */
   | {
       readonly type: 'read'

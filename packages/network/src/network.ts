@@ -48,6 +48,8 @@ export interface NetworkManifest {
      * which no server would take is refused at once; absent: every name without control characters.
      */
     readonly usernamePattern?: string
+    /** True where a password may be given although none is needed: it is asked for, and may be left out. */
+    readonly acceptsPassword?: boolean
   }
   readonly hasRooms: boolean
   readonly hasReceipts: boolean
@@ -56,6 +58,8 @@ export interface NetworkManifest {
   readonly escapesJids: boolean
   /** Regular expression source that tells a room's name from a person's (IRC: `^[#&+!]`); absent: nothing tells. */
   readonly roomPattern?: string
+  /** What tells a room's name, in words for somebody who joined something else ("IRC channels begin with #."). */
+  readonly roomHint?: string
   /** Rooms everybody may see before logging in. */
   readonly rooms?: readonly { readonly room: RoomId; readonly name: string }[]
 }

@@ -66,6 +66,11 @@ export interface JoinRequest {
   /** The nick the user asks for. The network tells in `room-joined` which it became. */
   readonly nick: string
   readonly password?: string
+  /**
+   * True when XMPP clients know the user to be in this room under `nick`: before a connection broke or its process died. The
+   * network goes back to that nick where it can, so that there is no change to tell.
+   */
+  readonly isReturn?: boolean
   /** How much of the past the user's client wants (XEP-0045 section 7.2.14); absent = the network's habit. */
   readonly history?: { readonly maxMessages?: number; readonly since?: Date }
 }
