@@ -5,7 +5,7 @@ import { isNick, toMessageId } from './ids.ts'
 import { type Line, nickOf, serialiseLine, tagOf } from './line.ts'
 import type { Link } from './link.ts'
 import { Member } from './member.ts'
-import { joinFailures } from './numerics.ts'
+import { joinFailures, messageFailures } from './numerics.ts'
 import type { Room } from './room.ts'
 import { applyRoomModes, factsOf, parseModes } from './room-modes.ts'
 
@@ -396,7 +396,19 @@ function onJoinFailure(link: Link, line: Line): void {
   link.drop(room, { kind: 'refused', code, reason: plainText(params.slice(2).join(' ')) || command })
 }
 
-/** An error that no request of ours waits for, such as that of a message: told where it belongs. */
+/** True when the error is that of something the user said. */
+function tellRefusal(link: Link, command: string, target: string, text: string): boolean {
+  const code = messageFailures[command]
+  const said = code === undefined ? undefined : link.said.refused(link.fold(target))
+  if (code === undefined || said === undefined) return false
+  // One message may have been several lines.
+  if (said.isRefused) link.parts.count('line-refused')
+  else link.host.emit({ type: 'message-failed', chat: said.chat, key: said.key, code, text })
+  said.isRefused = true
+  return true
+}
+
+/** An error that no request of ours waits for: told where it belongs. */
 function onFailure(link: Link, { command, params }: Line): void {
   const about = plainText(params[1] ?? '')
   const words = plainText(params.at(-1) ?? '')
@@ -405,6 +417,7 @@ function onFailure(link: Link, { command, params }: Line): void {
     const gone = link.roomNamed(about)
     return gone && link.left(gone, { kind: 'left' })
   }
+  if (tellRefusal(link, command, params[1] ?? '', words)) return
   const room = params.length > 2 ? (link.roomNamed(about) ?? link.privateRoomOf(link.fold(about))) : undefined
   const isRoom = room !== undefined && room.name === about
   const text = params.length > 2 && !isRoom ? `${about}: ${words}` : words

@@ -7,13 +7,14 @@ import type { IrcSession } from './session.ts'
 /** What is true of IRC before anybody has logged in. */
 export const manifest: NetworkManifest = {
   // A nick must be known; a password is for those whose nick is registered with the network's services.
-  registration: { isRequired: true, needsPassword: false, usernamePattern },
+  registration: { isRequired: true, needsPassword: false, acceptsPassword: true, usernamePattern },
   hasRooms: true,
   hasReceipts: false,
   hasRawXml: false,
   // Rooms are #channel%server, as users of Spectrum 2 and biboumi know them.
   escapesJids: false,
   roomPattern: '^[#&+!]',
+  roomHint: 'IRC channels begin with #.',
 }
 
 /** Every chat on IRC can do the same: lines of text. */

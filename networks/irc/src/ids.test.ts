@@ -16,7 +16,10 @@ describe('names', () => {
   })
   test('on several', () => {
     assert.equal(many.parseRoom('#Verona@IRC.Example.org'), '#verona@irc.example.org')
-    assert.equal(many.parseRoom('#a@b@irc.example.org:+6697'), '#a@b@irc.example.org:+6697')
+    assert.equal(many.parseRoom('#a@b@irc.example.org,+6697'), '#a@b@irc.example.org,+6697')
+    // The colon of other places means the same, but no JID has one unescaped.
+    assert.equal(many.parseRoom('#a@b@irc.example.org:+6697'), '#a@b@irc.example.org,+6697')
+    assert.equal(many.parseUser('romeo@[::1]:6667'), 'romeo@[::1],6667')
     assert.equal(many.parseUser('Romeo@irc.example.org'), 'romeo@irc.example.org')
     assert.deepEqual(many.split('#a@b@irc.example.org'), { name: '#a@b', server: 'irc.example.org' })
   })
@@ -25,7 +28,20 @@ describe('names', () => {
     for (const room of rooms) assert.throws(() => one.parseRoom(room), { code: 'bad-address' }, JSON.stringify(room))
     const users = ['', 'a b', '#a', 'a,b', 'a!b', 'a@b', '*', ':a', '~a', '$a', 'a\r\nQUIT']
     for (const user of users) assert.throws(() => one.parseUser(user), { code: 'bad-address' }, JSON.stringify(user))
-    for (const room of ['#a', '#a@', '#a@b c', '#a@-', '#a@b:0', '#a@b:99999', '#a@b\r\n']) {
+    for (const room of [
+      '#a',
+      '#a@',
+      '#a@b c',
+      '#a@-',
+      '#a@b:0',
+      '#a@b:99999',
+      '#a@b,',
+      '#a@b,0',
+      '#a@b,c',
+      '#a@b,6667,6668',
+      '#a,b@c',
+      '#a@b\r\n',
+    ]) {
       assert.throws(() => many.parseRoom(room), { code: 'bad-address' }, room)
     }
   })
@@ -44,6 +60,9 @@ test('targets', () => {
   assert.deepEqual(parseTarget('irc.example.org'), { host: 'irc.example.org', port: 6667, isTls: false })
   assert.deepEqual(parseTarget('irc.example.org:+7000'), { host: 'irc.example.org', port: 7000, isTls: true })
   assert.deepEqual(parseTarget('IRC.example.org:6697'), { host: 'irc.example.org', port: 6697, isTls: true })
+  assert.deepEqual(parseTarget('irc.example.org,7000'), { host: 'irc.example.org', port: 7000, isTls: false })
+  assert.deepEqual(parseTarget('irc.example.org,+7000'), { host: 'irc.example.org', port: 7000, isTls: true })
+  assert.deepEqual(parseTarget('irc.example.org,6697'), { host: 'irc.example.org', port: 6697, isTls: true })
   assert.deepEqual(parseTarget('[::1]:7000'), { host: '::1', port: 7000, isTls: false })
   assert.equal(parseTargets(['a.example, b.example:+1', 'c.example']).length, 3)
   for (const bad of ['', 'a b', ':6667', 'a:', 'a:x', 'a:0', '-a', 'a..b', 'a/b'])

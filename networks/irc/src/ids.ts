@@ -49,7 +49,8 @@ export class Names {
         'Name the IRC server too: #channel%irc.example.org or nick%irc.example.org.',
       )
     parseTarget(server)
-    return `@${server.toLowerCase()}`
+    // The spelling that a JID can have unescaped, for `host:port` too: ids become JIDs.
+    return `@${server.toLowerCase().replace(/:(?=\+?\d+$)/, ',')}`
   }
 }
 

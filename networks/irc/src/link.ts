@@ -13,12 +13,14 @@ import { closingWords } from './closing.ts'
 import { Connection, type ConnectionParts } from './connection.ts'
 import { CtcpLimit } from './ctcp.ts'
 import { finishJoin, onLine } from './events.ts'
-import { isChannel, toRoomId, toUserId } from './ids.ts'
-import { type Line, serialiseLine } from './line.ts'
+import { isChannel, isNick, toRoomId, toUserId } from './ids.ts'
+import { type Line, nickOf, serialiseLine } from './line.ts'
 import type { Member } from './member.ts'
+import { nickRefusals } from './numerics.ts'
 import { Requests } from './requests.ts'
 import { Room } from './room.ts'
 import { factsOf } from './room-modes.ts'
+import { SaidLines } from './said-lines.ts'
 import type { Target } from './targets.ts'
 
 /** What links of one process share, and what they know of their user. */
@@ -44,12 +46,15 @@ export class Link {
   readonly rooms = new Map<string, Room>()
   readonly requests: Requests
   readonly ctcp: CtcpLimit
+  readonly said: SaidLines
   #connection: Connection | undefined
   readonly #privateChats = new Map<string, RoomId>()
   #toJoin: Room[] = []
   /** Channels whose PART is on its way. */
   readonly #parting = new Set<string>()
   #presence: Presence | undefined
+  /** Asked for before the next JOIN: the nick that the user had before the connection broke. */
+  #nickToRegain: string | undefined
   #closed: Promise<void> = Promise.resolve()
   #toldAway: string | undefined
 
@@ -58,6 +63,7 @@ export class Link {
     this.suffix = suffix
     this.requests = new Requests(parts.host.clock)
     this.ctcp = new CtcpLimit(parts.host.clock)
+    this.said = new SaidLines(parts.host.clock)
   }
 
   get host(): Host {
@@ -151,6 +157,7 @@ export class Link {
   #start(): void {
     this.#toldAway = undefined
     this.#parting.clear()
+    this.said.clear()
     // The server's way of comparing names is known only now.
     const rooms = [...this.rooms.values()]
     this.rooms.clear()
@@ -191,6 +198,7 @@ export class Link {
       return
     }
     if (known?.state === 'joined') return this.tell(known)
+    if (request.isReturn) this.#nickToRegain = request.nick
     const room = known ?? new Room(request.room, name)
     if (request.password !== undefined) room.password = request.password
     // The answer is on its way; or the connection is being made again, and the room is joined with it.
@@ -208,6 +216,7 @@ export class Link {
     const rooms = this.#toJoin.filter(room => this.rooms.get(this.fold(room.name)) === room && room.state === 'waiting')
     this.#toJoin = []
     if (!this.isOnline) return
+    this.#regainNick()
     const sorted = [...rooms.filter(room => room.password), ...rooms.filter(room => !room.password)]
     const limit = this.connection.isupport.maxJoinTargets || 10
     let batch: Room[] = []
@@ -223,6 +232,28 @@ export class Link {
       bytes += size
     }
     if (batch.length > 0) this.#ask(batch)
+  }
+
+  /** Nobody in the rooms shall have to be told another nick than the one the user had there. */
+  #regainNick(): void {
+    const nick = this.#nickToRegain
+    this.#nickToRegain = undefined
+    if (nick === undefined || nick === this.nick || !isNick(nick)) return
+    // Only because the registered nick was taken then; it is not now.
+    if (this.nick === this.parts.username && /^_+$/.test(nick.slice(this.nick.length)) && nick.startsWith(this.nick))
+      return
+    try {
+      this.connection.outbox.urgent(serialiseLine('NICK', [nick]))
+    } catch {
+      return this.parts.count('nick-not-regained')
+    }
+    const taken = (line: Line): true | NetworkError | undefined => {
+      if (line.command === 'NICK' && this.fold(nickOf(line.source)) === this.ownKey) return true
+      const isRefusal = nickRefusals.has(line.command) && this.fold(line.params[1] ?? '') === this.fold(nick)
+      return isRefusal ? new NetworkError('conflict', `The nick ${nick} cannot be had any more.`) : undefined
+    }
+    // Without it the join goes on under the nick of now, which is told.
+    this.requests.expect(taken).catch(() => this.parts.count('nick-not-regained'))
   }
 
   #ask(rooms: readonly Room[]): void {

@@ -20,6 +20,23 @@ export const joinFailures: Readonly<Record<string, FailureCode>> = {
   '520': 'not-allowed',
 }
 
+/** Why a server refuses a line that was said, when it names whom it was for. */
+export const messageFailures: Readonly<Record<string, FailureCode>> = {
+  '401': 'not-found',
+  '403': 'not-found',
+  '404': 'not-allowed',
+  '408': 'not-allowed',
+  '439': 'rate-limited',
+  '477': 'not-allowed',
+  '486': 'not-allowed',
+  '489': 'not-allowed',
+  '492': 'not-allowed',
+  '531': 'not-allowed',
+}
+
+/** What answers a NICK that is not done. */
+export const nickRefusals: ReadonlySet<string> = new Set(['432', '433', '436', '437', '438', '447', '484'])
+
 /** Why a server refuses a command about a channel or somebody in it. */
 export const commandFailures: Readonly<Record<string, FailureCode>> = {
   '401': 'not-found',

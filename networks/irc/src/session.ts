@@ -104,7 +104,12 @@ export class IrcSession implements Session {
     const { outbox, relayedBytes } = link.connection
     const lines = privmsgLines(target, message, relayedBytes)
     const sent = lines.length === 1 ? outbox.send(lines[0] ?? '') : outbox.sendAll(lines)
-    return sent === undefined ? nothing : sent.then(() => nothing)
+    const said = link.said.add(message.key, message.chat, link.fold(target), lines.length)
+    if (sent === undefined) return nothing
+    return sent.then(() => {
+      link.said.left(said)
+      return nothing
+    })
   }
 
   #targetOf(link: Link, chat: Chat): string {

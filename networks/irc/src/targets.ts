@@ -11,11 +11,14 @@ const DEFAULT_PORT = 6667
 const TLS_PORT = 6697
 
 /**
+ * In JIDs, whose local part has no colon, a comma stands before the port: `host,port`, `host,+port`. Neither a channel nor a
+ * host may contain one.
+ *
  * Reads `host`, `host:port`, `host:+port` (TLS; port 6697 implies it), `[v6]:port`. Throws NetworkError `bad-address`.
  * The result's host is in lower case.
  */
 export function parseTarget(text: string): Target {
-  const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+))(?::(\+?)(\d{1,5}))?$/.exec(text)
+  const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^\s:,[\]]+))(?:[:,](\+?)(\d{1,5}))?$/.exec(text)
   const host = parts?.[1] ?? parts?.[2]
   const port = parts?.[4] === undefined ? DEFAULT_PORT : Number(parts[4])
   if (host === undefined || !isHost(host) || port < 1 || port > 65535) {

@@ -104,11 +104,11 @@ for (const { name, start } of servers) {
       assert.deepEqual(answer.chat, { kind: 'occupant', room: '#verona', nick: 'Witness' })
     })
 
-    test('a message to nobody is told as a notice', async () => {
+    test('a message to nobody fails', async () => {
       const from = romeo.host.events.length
       await romeo.say(contact('nobody'), 'hello?')
-      const notice = await romeo.host.next('notice', () => true, { from })
-      assert.match(notice.text, /nobody/i)
+      const failed = await romeo.host.next('message-failed', () => true, { from })
+      assert.deepEqual([failed.code, failed.chat], ['not-found', contact('nobody')])
     })
 
     test('others come, change their nick and go; sessions share one table', async () => {
@@ -166,7 +166,7 @@ for (const { name, start } of servers) {
       })
       await juliet.host.next('room-facts', event => event.facts.isModerated === true, { from })
       await juliet.say(room('#verona'), 'may I speak?')
-      await juliet.host.next('room-notice', event => /cannot send|moderated|no external/i.test(event.text), { from })
+      await juliet.host.next('message-failed', event => /cannot send|moderated|no external/i.test(event.text), { from })
       witness.send('MODE #verona -m')
       await juliet.host.next(
         'occupant',

@@ -288,6 +288,77 @@ describe('servers that fail', { timeout: 120_000 }, () => {
   })
 })
 
+describe('what was said and is refused', { timeout: 120_000 }, () => {
+  test('to nobody: each message that it was, whatever its lines, and in the server’s words', async () => {
+    for (const start of [startNgircd, startInspircd]) {
+      await using server = await start()
+      const user = new GatewayUser(createConnector({ server: [`127.0.0.1:${server.port}`] }).connector, 'romeo')
+      await user.host.online()
+      await user.say(contact('Nobody'), 'one\ntwo\nthree')
+      await user.say(contact('nobody'), 'four')
+      for (const key of ['k1', 'k2']) {
+        const failed = await user.host.next('message-failed', event => event.key === key)
+        assert.equal(failed.code, 'not-found')
+        assert.match(failed.text, /no such/i)
+      }
+      // A later answer shows that all four refusals came.
+      await user.join('#verona')
+      assert.equal(user.host.events.filter(event => event.type === 'message-failed').length, 2)
+      assert.ok(!user.host.events.some(event => event.type === 'notice' && /no such/i.test(event.text)))
+      await user.stop()
+    }
+  })
+
+  test('in a channel that does not let one speak: the newest message to it', async () => {
+    await using server = await startNgircd()
+    await using boss = await IrcClient.connect({ port: server.port, nick: 'boss' })
+    await boss.join('#verona')
+    const user = new GatewayUser(createConnector({ server: [`127.0.0.1:${server.port}`] }).connector, 'romeo')
+    await user.join('#verona')
+    await user.say(room('#verona'), 'heard')
+    await boss.waitFor(/PRIVMSG #verona :heard/)
+    boss.send('MODE #verona +m')
+    await user.host.next('room-facts', event => event.facts.isModerated === true)
+    await user.say(room('#verona'), 'not heard')
+    const failed = await user.host.next('message-failed')
+    assert.deepEqual([failed.key, failed.code, failed.chat], ['k2', 'not-allowed', room('#verona')])
+    await user.stop()
+  })
+})
+
+describe('coming back', { timeout: 120_000 }, () => {
+  const back = (name: string, nick: string) => ({ room: name as RoomId, nick, isReturn: true })
+
+  test('under the nick that the rooms knew, before they see another', async () => {
+    await using server = await startNgircd()
+    await using other = await IrcClient.connect({ port: server.port, nick: 'other' })
+    await other.join('#verona')
+    const user = new GatewayUser(createConnector({ server: [`127.0.0.1:${server.port}`] }).connector, 'romeo')
+    await user.host.online()
+    for (const name of ['#verona', '#mantua']) user.rooms.join(back(name, 'Montague'))
+    for (const name of ['#verona', '#mantua'])
+      assert.equal((await user.host.next('room-joined', event => event.room === name)).nick, 'Montague')
+    await other.waitFor(/^:Montague!\S+ JOIN/)
+    assert.ok(!user.host.events.some(event => event.type === 'occupant' && event.change.kind === 'renamed'))
+    await user.stop()
+  })
+
+  test('the nick is gone, or was only a stopgap: in as well as can be', async () => {
+    await using server = await startNgircd()
+    await using other = await IrcClient.connect({ port: server.port, nick: 'montague' })
+    const { connector, counts } = createConnector({ server: [`127.0.0.1:${server.port}`] })
+    const user = new GatewayUser(connector, 'romeo')
+    await user.host.online()
+    user.rooms.join(back('#verona', 'Montague'))
+    assert.equal((await user.host.next('room-joined')).nick, 'romeo')
+    assert.equal(counts.get('nick-not-regained'), 1)
+    assert.ok(!other.isClosed)
+    user.rooms.join(back('#mantua', 'romeo_'))
+    assert.equal((await user.host.next('room-joined', event => event.room === '#mantua')).nick, 'romeo')
+    await user.stop()
+  })
+})
+
 describe('servers that the user names', { timeout: 120_000 }, () => {
   test('rooms and contacts carry their server; one connection to each', async () => {
     await using one = await startNgircd()
@@ -296,7 +367,7 @@ describe('servers that the user names', { timeout: 120_000 }, () => {
     const user = new GatewayUser(connector, 'romeo')
     await user.host.online()
     assert.equal(user.host.targets.length, 0)
-    const [a, b] = [`#verona@127.0.0.1:${one.port}`, `#mantua@127.0.0.1:${two.port}`]
+    const [a, b] = [`#verona@127.0.0.1,${one.port}`, `#mantua@127.0.0.1,${two.port}`]
     assert.equal(connector.parseRoom(a), a)
     await Promise.all([user.join(a), user.join(b)])
     assert.deepEqual(
@@ -305,14 +376,14 @@ describe('servers that the user names', { timeout: 120_000 }, () => {
     )
     await using friend = await IrcClient.connect({ port: two.port, nick: 'Friar' })
     await friend.join('#mantua')
-    await user.host.next('occupant', event => event.room === b && event.occupant.user === `friar@127.0.0.1:${two.port}`)
+    await user.host.next('occupant', event => event.room === b && event.occupant.user === `friar@127.0.0.1,${two.port}`)
     await user.say(room(b), 'poison, please')
     await friend.waitFor(/PRIVMSG #mantua :poison, please/)
-    await user.say(contact(`friar@127.0.0.1:${two.port}`), 'quick')
+    await user.say(contact(`friar@127.0.0.1,${two.port}`), 'quick')
     await friend.waitFor(/PRIVMSG friar :quick/i)
     friend.say('romeo', 'here')
     const answer = await user.host.next('message', event => event.text === 'here')
-    assert.deepEqual(answer.chat, contact(`friar@127.0.0.1:${two.port}`))
+    assert.deepEqual(answer.chat, contact(`friar@127.0.0.1,${two.port}`))
     assert.deepEqual(
       user.session.features.connections?.list().map(each => each.isOnline),
       [true, true],
