@@ -1,10 +1,9 @@
-import { type Command, ContactPresence, type ProbePresence, type SetPresence, Show } from '@spectrum/messages'
+import { type Command, type ProbePresence, type SetPresence, Show } from '@spectrum/messages'
 import { assertResourceFits, bounds, cutText } from './bounds.ts'
 import { tellContact, tellContacts } from './contacts.ts'
-import type { EventBody } from './events.ts'
 import { sendMessage } from './messages.ts'
-import { available } from './occupants.ts'
-import { addressOf, enter, joinRoom, leaveRoom, setSubject, takeOut } from './rooms.ts'
+import { available, unavailable } from './occupants.ts'
+import { addressOf, enter, joinRoom, leaveRoom, selfPing, setSubject, takeOut } from './rooms.ts'
 import type { Session } from './session.ts'
 
 type Body = NonNullable<Command['command']>
@@ -26,6 +25,7 @@ export const handlers: { readonly [Kind in CommandKind]: Handler<Kind> } = {
   sendMessage,
   setSubject,
   probePresence,
+  selfPing,
   // The XMPP server may have forgotten nothing that a session must repeat: its users' own servers keep presence, and
   // rooms are still joined. What is verified after a new stream is the frontends' business.
   componentConnected: () => undefined,
@@ -68,7 +68,8 @@ function probePresence(session: Session, { resource, stanzaId }: Command, { of }
   if (address.resource === '') return enter(session, room, { resource, node: view.node, nick: room.nick, stanzaId })
   for (const occupant of session.connection.rooms?.occupants(room.id) ?? [])
     if (occupant.nick === address.resource)
-      session.tell({ $case: 'occupantPresence', value: available(room, view.node, occupant) }, to)
+      return session.tell({ $case: 'occupantPresence', value: available(room, view.node, occupant) }, to)
+  session.tell({ $case: 'occupantPresence', value: unavailable(room, view.node, address.resource) }, to)
 }
 
 function isPossibleRoom(session: Session, name: string): boolean {
@@ -80,12 +81,4 @@ function isPossibleRoom(session: Session, name: string): boolean {
     // Names of people need not be possible names of rooms.
     return false
   }
-}
-
-/** The answer to a presence probe when there is no session: nobody is here. */
-export function absence({ of }: ProbePresence): EventBody {
-  const offline = { show: Show.SHOW_OFFLINE, status: '' }
-  return of === undefined || of.name === ''
-    ? { $case: 'gatewayPresence', value: offline }
-    : { $case: 'contactPresence', value: ContactPresence.create({ from: of, ...offline }) }
 }

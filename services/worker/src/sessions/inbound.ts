@@ -2,7 +2,7 @@ import { ChatState, type Event } from '@spectrum/messages'
 import type { ChatState as NetworkChatState, NetworkEvent } from '@spectrum/network'
 import { authorizationRequested, contactChanged, contactRemoved } from './contacts.ts'
 import { bareJid } from './events.ts'
-import { messageReceived, roomNotice, tellFromGateway } from './messages.ts'
+import { messageFailed, messageReceived, roomNotice, tellFromGateway } from './messages.ts'
 import { occupantChanged, roomJoined, roomLeft, roomReady, subjectChanged } from './room-events.ts'
 import type { Session } from './session.ts'
 
@@ -34,6 +34,7 @@ const handlers: Handlers = {
     const from = session.contacts.address(chat.user)
     session.tell({ $case: 'attentionRequested', value: { from, text } }, bareJid)
   },
+  'message-failed': messageFailed,
   receipt: (session, { key }) => {
     const expected = session.receipts.take(key)
     if (expected === undefined) return session.suppressed('receipt', 'unknown')

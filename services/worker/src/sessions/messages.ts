@@ -13,10 +13,12 @@ import {
   type Chat,
   type ChatState as NetworkChatState,
   NetworkError,
+  type NetworkEvent,
   type OutgoingMessage,
   type ReceivedMessage,
   type SentMessage,
 } from '@spectrum/network'
+import { messageFailure } from './answers.ts'
 import { bareJid } from './events.ts'
 import type { Room } from './room.ts'
 import { addressOf, notJoined } from './rooms.ts'
@@ -55,6 +57,7 @@ function sendToRoom(session: Session, command: Command, value: SendMessage, to: 
 /** Hands the line over and reflects it to everybody of the user in the room (XEP-0045 section 7.4). */
 function reflected(session: Session, command: Command, value: SendMessage, room: Room): void | Promise<void> {
   if (room.viewOf(command.resource) === undefined) throw notJoined()
+  session.sent.remember(command, value)
   const sent = session.connection.send(outgoing(command, value, { kind: 'room', room: room.id }))
   if (!(sent instanceof Promise)) return reflect(session, command, value, room, sent)
   return sent.then(result => reflect(session, command, value, room, result))
@@ -96,6 +99,7 @@ function sendToChat(session: Session, command: Command, value: SendMessage, chat
   if (value.body === '') return sendChatState(session, chat, value.chatState)
   if (value.wantsReceipt) session.receipts.expect(command, addressOf(value.to))
   const send = () => {
+    session.sent.remember(command, value)
     const sent = session.connection.send(outgoing(command, value, chat))
     if (sent instanceof Promise) return sent.then(ignoreResult)
     return undefined
@@ -202,6 +206,18 @@ const toAttachment = ({ url, mimeType = '', name = '', description = '' }: Attac
   name,
   description,
 })
+
+/** Inbound: the network refused what it had taken. Of a message that nobody remembers, the words are told. */
+export function messageFailed(session: Session, event: Extract<NetworkEvent, { type: 'message-failed' }>): void {
+  const { chat, key, code, text } = event
+  const sent = session.sent.find(key)
+  session.receipts.take(key)
+  session.context.metrics.countCommand('sendMessage', code)
+  if (sent !== undefined) return session.tell(messageFailure(sent, { code, text }), [sent.resource])
+  const room = chat.kind === 'contact' ? undefined : session.rooms.get(chat.room)
+  if (room?.state === 'joined') roomNotice(session, room, text)
+  else tellFromGateway(session, text)
+}
 
 /** A line to the user from the gateway's own JID. */
 export function tellFromGateway(session: Session, text: string): void {

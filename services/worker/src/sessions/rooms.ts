@@ -4,6 +4,7 @@ import {
   type JoinRoom,
   type LeaveRoom,
   OccupantPresence,
+  type SelfPing,
   type SetSubject,
   Show,
 } from '@spectrum/messages'
@@ -32,6 +33,9 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
       enter(session, room, { resource, node: view.node, nick: to.resource, stanzaId })
     return
   }
+  // No new join, but what somebody says who is waiting to get in: a change of nick (section 7.6), or of what they show.
+  if (!value.hasMucElement && room.concerns(resource))
+    return to.resource === room.nick ? undefined : changeNick(session, room, to.resource)
   if (room.isEmpty) room.nick = to.resource
   const join = {
     resource,
@@ -60,8 +64,15 @@ export function requestJoin(session: Session, room: Room): void {
       refuseJoins(session, room, NetworkError.from(reason))
   }
   const history = historyWanted(session, room)
+  const isReturn = room.views.length > 0 && { isReturn: true }
   const ask = (password?: string) =>
-    rooms.join({ room: room.id, nick: room.nick, ...history, ...(password === undefined ? {} : { password }) })
+    rooms.join({
+      room: room.id,
+      nick: room.nick,
+      ...isReturn,
+      ...history,
+      ...(password === undefined ? {} : { password }),
+    })
   try {
     room.asked = room.passwordToAsk
     const asked = room.asked === undefined ? ask() : session.context.openPassword(room.asked).then(ask)
@@ -138,14 +149,26 @@ export function abandon(session: Session, room: Room, reason = ''): void {
 export function setSubject(session: Session, command: Command, value: SetSubject): void | Promise<void> {
   const room = session.rooms.find(addressOf(value.room))
   const set = () => {
-    if (room?.viewOf(command.resource) === undefined) throw notJoined()
+    const view = room?.viewOf(command.resource)
+    if (room === undefined || view === undefined) throw notJoined()
     const { rooms } = session.connection
     if (rooms?.setSubject === undefined) throw new NetworkError('not-supported', 'Rooms have no subject here.')
-    return session.connection.guarded(rooms.setSubject(room.id, value.subject))
+    const isSame = room.toldSubject === value.subject
+    const done = session.connection.guarded(rooms.setSubject(room.id, value.subject))
+    if (!isSame) return done
+    // Nothing changes, so nothing is told to all: whoever asked is answered alone.
+    const again = () => tellSubject(session, room, view.node, [command.resource])
+    return done instanceof Promise ? done.then(again) : again()
   }
   if (room === undefined || !room.concerns(command.resource)) throw notJoined()
   if (session.connection.isOnline && room.state === 'joined') return set()
   return session.whenReady(room).then(set)
+}
+
+/** XEP-0410: in the room is who has been let in, also while the connection to the network is away. */
+export function selfPing(session: Session, { resource, stanzaId }: Command, { room: from }: SelfPing): void {
+  if (session.rooms.find(addressOf(from))?.viewOf(resource) === undefined) throw notJoined()
+  session.tell({ $case: 'selfPingAnswered', value: { from, stanzaId } }, [resource])
 }
 
 /** XEP-0045 section 7.4: not an occupant. */
