@@ -50,10 +50,9 @@ export class Gateway {
   command(
     stanza: OutboundStanza,
     command: NonNullable<Command['command']>,
-    options: Pick<Outgoing, 'session' | 'nickHint'>,
+    options: Pick<Outgoing, 'session' | 'nickHint'> & Partial<Pick<Outgoing, 'onFailed'>>,
   ): void {
     this.parts.outbox.send({
-      ...options,
       command: {
         key: `${this.parts.processId}.${(++this.#commands).toString(36)}`,
         user: stanza.user,
@@ -65,6 +64,7 @@ export class Gateway {
         command,
       },
       onFailed: error => this.fail(stanza, error),
+      ...options,
     })
   }
 

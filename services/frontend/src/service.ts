@@ -46,6 +46,8 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     placements,
     log,
     metrics,
+    isRegistrationNeeded: () =>
+      !config.registration.autoRegister && (manifest.current?.registration.isRequired ?? false),
     onCongested: () => {
       metrics.pauses.inc()
       link.component?.pause()

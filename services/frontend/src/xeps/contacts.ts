@@ -7,6 +7,7 @@ import type { Gateway } from '../gateway.ts'
 import type { OutboundStanza } from '../outbound-stanza.ts'
 import { shortElement, shortText } from '../rendering.ts'
 import { defineXep } from '../xep.ts'
+import { probe } from './gateway-presence.ts'
 import { avatarXml } from './rooms.ts'
 import { presenceType, showXml } from './shows.ts'
 
@@ -48,18 +49,16 @@ export const contacts = defineXep({
 function outbound(stanza: OutboundStanza, gateway: Gateway): boolean {
   const answer = (type: string) =>
     gateway.write(xml('presence', { from: String(stanza.element.attrs.to), to: stanza.user, type }))
-  const probe = () =>
-    gateway.command(stanza, { $case: 'probePresence', value: { of: stanza.to } }, { session: 'optional' })
   switch (stanza.type) {
     case 'subscribe':
       answer('subscribed')
-      probe()
+      probe(stanza, gateway)
       return true
     case 'unsubscribe':
       answer('unsubscribed')
       return true
     case 'probe':
-      probe()
+      probe(stanza, gateway)
       return true
     case 'subscribed':
     case 'unsubscribed':

@@ -6,6 +6,7 @@ import { type Gateway, notSupported } from '../gateway.ts'
 import type { OutboundStanza } from '../outbound-stanza.ts'
 import { shortElement } from '../rendering.ts'
 import { defineXep } from '../xep.ts'
+import { isRoomJoin } from './rooms.ts'
 import { presenceType, priorityOf, showOf, showXml, statusOf } from './shows.ts'
 
 const gatewayNs = 'jabber:iq:gateway'
@@ -15,7 +16,7 @@ export const gatewayPresence = defineXep({
   version: '1.0',
   status: 'partial',
   announce: kind => (kind === 'gateway' ? [gatewayNs] : []),
-  presence: (stanza, gateway) => stanza.to.name === '' && outbound(stanza, gateway),
+  presence: (stanza, gateway) => stanza.to.name === '' && !isRoomJoin(stanza) && outbound(stanza, gateway),
   iqs: [
     { type: 'get', name: 'query', xmlns: gatewayNs, answer: prompt },
     { type: 'set', name: 'query', xmlns: gatewayNs, answer: translate },
@@ -56,11 +57,22 @@ function outbound(stanza: OutboundStanza, gateway: Gateway): boolean {
     case 'unsubscribed':
       return gateway.ignore('subscription-answer')
     case 'probe':
-      gateway.command(stanza, { $case: 'probePresence', value: { of: stanza.to } }, { session: 'optional' })
+      probe(stanza, gateway)
       return true
     default:
       return false
   }
+}
+
+/** RFC 6121 section 4.3.2: asks how somebody is now. Without a session nobody is there, which is an answer too. */
+export function probe(stanza: OutboundStanza, gateway: Gateway): void {
+  const absent = () =>
+    gateway.write(xml('presence', { from: String(stanza.element.attrs.to), to: stanza.from, type: 'unavailable' }))
+  gateway.command(
+    stanza,
+    { $case: 'probePresence', value: { of: stanza.to } },
+    { session: 'required', onFailed: absent },
+  )
 }
 
 // XEP-0100 section 6.3: how a legacy name becomes a JID.

@@ -11,9 +11,11 @@ import {
 } from '@spectrum/messages'
 import { failures, NetworkError } from '@spectrum/network'
 import {
+  childOf,
   type Element,
   errorElement,
   escapeText,
+  iqStanza,
   messageStanza,
   presenceStanza,
   splitText,
@@ -47,7 +49,7 @@ export const messages = defineXep({
 function outbound(stanza: OutboundStanza, gateway: Gateway): boolean {
   const parts = readParts(stanza.element)
   if (parts.body === '') {
-    if (parts.isUnsupported) return false
+    if (parts.isUnsupported || isSubjectOfNoRoom(stanza)) return false
     return gateway.ignore(parts.chatState === ChatState.CHAT_STATE_UNSPECIFIED ? 'message-without-body' : 'chat-state')
   }
   if (stanza.to.name === '') {
@@ -83,6 +85,10 @@ function outbound(stanza: OutboundStanza, gateway: Gateway): boolean {
   )
   return true
 }
+
+/** A subject is set in a room, and who sets one waits for it: the gateway itself has none. */
+const isSubjectOfNoRoom = ({ type, to, element }: OutboundStanza): boolean =>
+  type === 'groupchat' && to.name === '' && childOf(element, 'subject') !== undefined
 
 interface Parts {
   body: string
@@ -187,7 +193,12 @@ function failed(
   const [type, condition] = failures[fromFailure(failure).code].stanza
   const children = toXml(errorElement({ type, condition, text: failure.text.slice(0, 1_000) }))
   const head = { from: jid, id: stanzaId, type: 'error' }
-  return [
-    stanza === CommandFailed_Stanza.STANZA_PRESENCE ? presenceStanza(head, children) : messageStanza(head, children),
-  ]
+  switch (stanza) {
+    case CommandFailed_Stanza.STANZA_IQ:
+      return [iqStanza(head, children)]
+    case CommandFailed_Stanza.STANZA_PRESENCE:
+      return [presenceStanza(head, children)]
+    default:
+      return [messageStanza(head, children)]
+  }
 }

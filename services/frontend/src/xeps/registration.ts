@@ -24,14 +24,14 @@ async function get(stanza: OutboundStanza, _query: Element, gateway: Gateway): P
   refuseOutsiders(stanza, gateway)
   const { username, isRegistered } = await gateway.parts.router.getRegistration({ user: stanza.user })
   const { registration: texts } = gateway.parts.config
-  const needsPassword = await passwordIsNeeded(gateway)
+  const rules = await passwordRules(gateway)
   return xml(
     'query',
     { xmlns },
     xml('instructions', {}, texts.instructions),
     isRegistered && xml('registered'),
     xml('username', {}, isRegistered && username),
-    needsPassword && xml('password'),
+    rules.isAccepted && xml('password'),
     formElement({
       type: 'form',
       title: 'Registration',
@@ -45,8 +45,15 @@ async function get(stanza: OutboundStanza, _query: Element, gateway: Gateway): P
           isRequired: true,
           ...(isRegistered ? { values: [username] } : {}),
         },
-        ...(needsPassword
-          ? [{ name: 'password', type: 'text-private', label: texts.passwordLabel, isRequired: true } as const]
+        ...(rules.isAccepted
+          ? [
+              {
+                name: 'password',
+                type: 'text-private',
+                label: rules.isNeeded ? texts.passwordLabel : `${texts.passwordLabel} (optional)`,
+                isRequired: rules.isNeeded,
+              } as const,
+            ]
           : []),
         {
           name: 'language',
@@ -80,7 +87,7 @@ async function register(stanza: OutboundStanza, gateway: Gateway, username?: str
   // A client that fills the form by itself with what it knows: its own address.
   if (username === stanza.user) throw new NetworkError('not-acceptable', 'Give the username on the other network.')
   const hasPassword = password !== undefined && password !== ''
-  if (!hasPassword && (await passwordIsNeeded(gateway))) {
+  if (!hasPassword && (await passwordRules(gateway)).isNeeded) {
     throw new NetworkError('not-acceptable', 'A password is needed.')
   }
   await gateway.parts.router.register({
@@ -122,9 +129,11 @@ function refuseOutsiders({ domain, user }: OutboundStanza, { parts }: Gateway): 
   throw new NetworkError('bad-request', 'Registration is not open to users of your server.')
 }
 
-async function passwordIsNeeded(gateway: Gateway): Promise<boolean> {
+/** Whether a password is asked for, and whether one must be given. */
+async function passwordRules(gateway: Gateway): Promise<{ isAccepted: boolean; isNeeded: boolean }> {
   const manifest = await gateway.parts.manifest.within(5_000)
-  return manifest?.registration.needsPassword ?? true
+  const { needsPassword = true, acceptsPassword = false } = manifest?.registration ?? {}
+  return { isAccepted: needsPassword || acceptsPassword, isNeeded: needsPassword }
 }
 
 const foreign = (): NetworkError => new NetworkError('bad-request', 'This form is not the registration form.')

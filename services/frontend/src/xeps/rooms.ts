@@ -28,7 +28,7 @@ export const rooms = defineXep({
   version: '1.35.1',
   status: 'partial',
   announce: (kind, manifest) => (kind === 'room' || (kind === 'gateway' && manifest?.hasRooms === true) ? [muc] : []),
-  presence: (stanza, gateway) => stanza.to.name !== '' && outboundPresence(stanza, gateway),
+  presence: (stanza, gateway) => (stanza.to.name !== '' || isRoomJoin(stanza)) && outboundPresence(stanza, gateway),
   message: (stanza, gateway) => stanza.to.name !== '' && outboundMessage(stanza, gateway),
   iqs: [
     { type: 'get', name: 'query', xmlns: `${muc}#owner`, answer: unsupported },
@@ -50,10 +50,21 @@ export const rooms = defineXep({
   },
 })
 
+/** Somebody enters a room, or what they take for one. */
+export const isRoomJoin = ({ type, element, to }: OutboundStanza): boolean =>
+  type === '' && to.resource !== '' && childOf(element, 'x', muc) !== undefined
+
 function outboundPresence(stanza: OutboundStanza, gateway: Gateway): boolean {
   const { element, to } = stanza
   const mucElement = stanza.type === '' ? childOf(element, 'x', muc) : undefined
-  const isRoom = gateway.parts.manifest.isRoom(to.name)
+  const { manifest } = gateway.parts
+  const isRoom = to.name === '' ? false : manifest.isRoom(to.name)
+  if (isRoom === false && mucElement !== undefined) {
+    // A client that joins waits until it is answered.
+    const hint = manifest.current?.roomHint ?? ''
+    gateway.fail(stanza, new NetworkError('not-found', `This address is no room. ${hint}`.trimEnd()))
+    return true
+  }
   if (isRoom === false || (stanza.type !== '' && stanza.type !== 'unavailable')) return false
   if (to.resource === '') {
     if (mucElement === undefined) return false
