@@ -39,11 +39,15 @@ scenario('what the contact says goes to the bare JID, so that the server chooses
   await phone.receives(messageOf(at(irc.nick), { body: 'one for all' }))
 })
 
-scenario('nobody of that name: the network says so', async ({ romeo, at, jid }) => {
-  await romeo.sends(xml`<message to="${at('nobodyatall')}" type="chat" id="c1"><body>hello?</body></message>`)
-  // IRC refuses later than it takes: in words, from the gateway.
-  const words = await romeo.receives(stanza => stanza.is('message') && stanza.attrs.from === jid)
-  assert.match(words.getChildText('body') ?? '', /nobodyatall/)
+scenario('nobody of that name: each message comes back in the network’s words', async ({ romeo, at, jid }) => {
+  for (const id of ['c1', 'c2'])
+    await romeo.sends(xml`<message to="${at('nobodyatall')}" type="chat" id="${id}"><body>hello?</body></message>`)
+  for (const id of ['c1', 'c2']) {
+    const error = await romeo.receives(messageOf(at('nobodyatall'), { type: 'error', id }))
+    assert.equal(errorOf(error), 'cancel/item-not-found', String(error))
+    assert.match(error.getChild('error')?.getChildText('text') ?? '', /no such/i)
+  }
+  assert.ok(!romeo.client.stanzas.some(stanza => stanza.is('message') && stanza.attrs.from === jid))
 })
 
 scenario('the gateway takes no messages itself', async ({ romeo, jid }) => {

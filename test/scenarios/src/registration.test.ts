@@ -39,9 +39,12 @@ scenario('the form asks for what Spectrum 2 asked for', { isRegistered: false },
   assert.ok(fieldOf(answer, 'username')?.getChild('required'))
   assert.equal(fieldOf(answer, 'language')?.attrs.type, 'list-single')
   assert.equal(fieldOf(answer, 'language')?.getChildren('option').length, 1)
-  // IRC needs no password, and nobody is registered who could unregister.
-  for (const absent of ['password', 'unregister', 'local_username']) assert.equal(fieldOf(answer, absent), undefined)
-  assert.equal(query.getChild('password'), undefined)
+  // IRC needs no password, but its nick services take one.
+  assert.equal(fieldOf(answer, 'password')?.attrs.type, 'text-private')
+  assert.equal(fieldOf(answer, 'password')?.getChild('required'), undefined)
+  assert.equal(query.getChildText('password'), '')
+  // Nobody is registered who could unregister.
+  for (const absent of ['unregister', 'local_username']) assert.equal(fieldOf(answer, absent), undefined)
 })
 
 scenario('somebody who is registered finds the name filled in', { isRegistered: false }, async ({ romeo, jid }) => {

@@ -60,6 +60,18 @@ scenario('saying something in a room that one is not in is refused', async ({ ro
   assert.equal(refused.attrs.type, 'error')
 })
 
+scenario('where one may not speak, what one says comes back', async ({ romeo, irc, channel, at }) => {
+  const court = channel('court')
+  await irc.join(court)
+  await romeo.joins(at(court))
+  irc.send(`MODE ${court} +m`)
+  await irc.waitFor(new RegExp(` MODE ${court} \\+m`))
+  await romeo.says(at(court), 'may I?', 'm1')
+  const refused = await romeo.receives(messageOf(at(court), { type: 'error', id: 'm1' }))
+  assert.equal(errorOf(refused), 'auth/forbidden')
+  assert.notEqual(refused.getChild('error')?.getChildText('text') ?? '', '')
+})
+
 scenario(
   'while the IRC server cannot be reached every join is answered within 30 s, and the next one after works',
   { isRegistered: false, isAlone: true, timeoutMs: 180_000 },

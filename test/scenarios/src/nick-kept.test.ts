@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { type Gateway, scenario, waitUntil, xml } from '@spectrum/stack'
+import { comingsAndGoings } from './irc-questions.ts'
+import { codesOf, messageOf, presenceOf, toldOf } from './muc.ts'
+
+scenario(
+  'a worker killed: whoever had changed their nick comes back under the changed one',
+  { isAlone: true, timeoutMs: 180_000 },
+  async ({ romeo, irc, gateway, channel, at }) => {
+    const balcony = channel('balcony')
+    const room = at(balcony)
+    const nick = `${romeo.nick}away`
+    await irc.join(balcony)
+    await romeo.joins(room)
+    await romeo.sends(xml`<presence to="${`${room}/${nick}`}"/>`)
+    await romeo.receives(presenceOf(`${room}/${nick}`, { codes: ['110'] }))
+    await snapshotsAreStored(gateway)
+    const from = irc.lines.length
+    const told = toldOf(romeo.client, room).length
+
+    await Promise.all(gateway.workers.map(worker => worker.kill()))
+    await waitUntil(() => comingsAndGoings(irc, nick, from).some(line => / JOIN /.test(line)), {
+      deadlineMs: 90_000,
+      describe: () => `${nick} is not back:\n${irc.lines.slice(from).join('\n')}`,
+    })
+    await romeo.says(room, 'here again')
+    await romeo.receives(messageOf(`${room}/${nick}`, { body: 'here again' }), { deadlineMs: 30_000 })
+    await irc.waitFor(new RegExp(`^:${nick}!\\S* PRIVMSG ${balcony} :here again$`))
+    // Nothing changed, so nothing is told.
+    const changes = toldOf(romeo.client, room)
+      .slice(told)
+      .filter(stanza => codesOf(stanza).some(code => code === '303' || code === '210'))
+    assert.deepEqual(changes.map(String), [])
+  },
+)
+
+/** A kill within the fifth of a second before the next snapshot is another story: the change of nick is done again then. */
+async function snapshotsAreStored({ workers }: Gateway): Promise<void> {
+  const count = async () => {
+    const labels = { result: 'written' }
+    const counts = await Promise.all(workers.map(worker => worker.metric('spectrum_worker_snapshots_total', labels)))
+    return counts.reduce((sum, each) => sum + each, 0)
+  }
+  let before = -1
+  await waitUntil(
+    async () => {
+      const now = await count()
+      const isStill = now === before
+      before = now
+      return isStill
+    },
+    { everyMs: 500, describe: () => 'snapshots are written all the time' },
+  )
+}
