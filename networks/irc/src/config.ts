@@ -33,13 +33,13 @@ export const ircConfig = z.object({
     .default(false)
     .meta({ option: 'service.irc_send_pass' })
     .describe('Send the user’s password as the server password (PASS) instead of to a nick service.'),
-  awayTimeout: z
+  maxServersPerUser: z
     .int()
-    .min(0)
-    .default(60)
-    .meta({ option: 'service.irc_away_timeout' })
+    .min(1)
+    .max(1000)
+    .default(10)
     .describe(
-      'Seconds between looking who is away, on servers that do not tell by themselves. Accepted; servers with away-notify need no polling.',
+      'IRC servers that one user may be connected to at once where users choose their servers. Rooms on further ones are refused.',
     ),
   floodBurst: z
     .int()

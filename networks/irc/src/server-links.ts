@@ -75,6 +75,7 @@ export class ServerLinks {
     if (known) return known
     if (this.#signal === undefined || this.#signal.aborted)
       throw new NetworkError('signed-out', 'Not signed in to IRC.')
+    this.#makeRoom()
     const link = new Link(this.#parts, `@${server}`)
     if (this.#presence) link.setPresence(this.#presence)
     const served: Served = {
@@ -87,6 +88,22 @@ export class ServerLinks {
     this.#served.set(server, served)
     void this.#supervise(server, served)
     return served
+  }
+
+  /** One user must not use up the sockets of all. @throws NetworkError `rate-limited` (a resource constraint) */
+  #makeRoom(): void {
+    const most = this.#parts.config.maxServersPerUser
+    if (this.#served.size < most) return
+    let idle: [string, Served] | undefined
+    for (const entry of this.#served) {
+      const [, { link, waiting, usedAt }] = entry
+      if (link.rooms.size === 0 && waiting === undefined && usedAt < (idle?.[1].usedAt ?? Infinity)) idle = entry
+    }
+    if (idle === undefined) {
+      this.#parts.count('too-many-servers')
+      throw new NetworkError('rate-limited', `You may be connected to ${most} IRC servers at once, and you are.`)
+    }
+    this.#close(...idle)
   }
 
   /** Connects, and again after a break for as long as the user is in rooms there. Never rejects. */
@@ -121,6 +138,10 @@ export class ServerLinks {
   #closeIfIdle(server: string, served: Served): void {
     if (!served.link.isOnline || served.link.rooms.size > 0) return
     if (this.#parts.host.clock.monotonic() - served.usedAt <= IDLE_MS) return
+    this.#close(server, served)
+  }
+
+  #close(server: string, served: Served): void {
     // Whoever needs the server from now on gets a new connection.
     this.#served.delete(server)
     served.stop.abort()
