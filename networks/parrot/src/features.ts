@@ -47,7 +47,6 @@ export function chatFeatures(session: ParrotSession, world: World, kind: Chat['k
       },
     },
     replies: {},
-    receipts: {},
     readMarkers: {
       everyMessage: false,
       async send(chat, upTo) {
@@ -56,10 +55,12 @@ export function chatFeatures(session: ParrotSession, world: World, kind: Chat['k
       },
     },
     chatStates: { send: (chat, state) => tell(chat, seen => ({ type: 'chat-state', ...seen, state })) },
-    history: { fetch: async (chat, query) => pageOf(world, session, chat, query) },
+    // Whispers are not written down; what is said to a whole room has no single one to acknowledge it.
+    ...(kind === 'occupant' ? {} : { history: { fetch: async (chat, query) => pageOf(world, session, chat, query) } }),
     ...(kind === 'room'
       ? {}
       : {
+          receipts: {},
           attention: {
             async send(chat, text) {
               tell(chat, seen => ({ type: 'attention', ...seen, ...(text && { text }) }))

@@ -11,6 +11,7 @@ const options = {
   room: (number: number) => `room-${number}`,
   closedRoom: 'members',
   onlineContact: 'polly',
+  commands: { feed: { values: { food: 'seed' }, answer: /seed/ } },
   hasManyDevices: true,
   breakConnection: async ({ session }: SignedIn) => {
     await session.send({ key: randomUUID(), chat: { kind: 'contact', user: parseUser('polly') }, text: '!disconnect' })

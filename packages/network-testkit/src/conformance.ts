@@ -1,34 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { contacts } from './cases/contacts.ts'
-import { extras } from './cases/extras.ts'
-import { hostileInput } from './cases/hostile-input.ts'
-import { messages } from './cases/messages.ts'
-import { reconnecting } from './cases/reconnecting.ts'
-import { rooms } from './cases/rooms.ts'
-import { signingIn } from './cases/signing-in.ts'
+import { declaredCapabilities, testedCapabilities } from './capabilities.ts'
+import { cases } from './cases/index.ts'
 import type { ConformanceOptions } from './options.ts'
 import { type Case, type Offer, Stage } from './stage.ts'
-
-const inRooms = rooms.map(each => ({
-  ...each,
-  needs: (offer: Offer) =>
-    offer.session.rooms !== undefined && offer.options.room !== undefined && (each.needs?.(offer) ?? true),
-}))
-
-const cases: readonly Case[] = [
-  ...signingIn,
-  ...messages,
-  ...inRooms,
-  ...contacts,
-  ...extras,
-  ...hostileInput,
-  ...reconnecting,
-]
+import { patienceMs, setPatience } from './until.ts'
 
 /**
  * Registers one test of `node:test` in which a network is held to its interface. It signs in, reads what the session
- * offers, and runs the cases that belong to it, each as a subtest; what is not offered is not run, and said so.
+ * offers, and runs the cases that belong to it, each as a subtest; what is not offered is not run, and said so. What is
+ * declared but could not be tested, for want of an option, is a failure.
  * `options` may be a function, so that a server can be started first; the caller stops it afterwards.
  */
 export function conformance(
@@ -37,12 +18,17 @@ export function conformance(
 ): void {
   test(`conformance: ${name}`, async context => {
     const stage = new Stage(typeof options === 'function' ? await options() : options)
+    setPatience(stage.options.patienceMs ?? patienceMs)
+    const tested: Case[] = []
     try {
       const offer = await offerOf(stage)
       for (const each of cases) {
-        if (each.needs?.(offer) ?? true) await context.test(each.name, () => each.run(stage))
-        else context.diagnostic(`not offered: ${each.name}`)
+        if (each.needs?.(offer) ?? true) {
+          tested.push(each)
+          await context.test(each.name, () => each.run(stage))
+        } else context.diagnostic(`not offered: ${each.name}`)
       }
+      await context.test('every capability that the network declares was tested', () => assertTested(tested, offer))
       await context.test('logs hold no password and no message', () => assertDiscreet(stage))
     } finally {
       await stage.close()
@@ -53,15 +39,27 @@ export function conformance(
 async function offerOf(stage: Stage): Promise<Offer> {
   const { session, account } = await stage.me()
   const user = stage.connector.parseUser(account.username)
-  const room = stage.options.room === undefined ? undefined : stage.connector.parseRoom(stage.newRoom())
-  const contactChat = session.featuresOf({ kind: 'contact', user })
+  const hasRooms = stage.options.room !== undefined && session.features.rooms !== undefined
+  const room = hasRooms ? stage.connector.parseRoom(stage.newRoom()) : undefined
   return {
     options: stage.options,
     session: session.features,
-    contactChat,
-    roomChat: room === undefined ? contactChat : session.featuresOf({ kind: 'room', room }),
+    chats: {
+      contact: session.featuresOf({ kind: 'contact', user }),
+      ...(room !== undefined && {
+        room: session.featuresOf({ kind: 'room', room }),
+        occupant: session.featuresOf({ kind: 'occupant', room, nick: account.username }),
+      }),
+    },
     peerHasSession: (await stage.peer()).login !== undefined,
   }
+}
+
+function assertTested(tested: readonly Case[], offer: Offer): void {
+  const covered = testedCapabilities(tested)
+  const elsewhere = new Set(offer.options.testedElsewhere)
+  const missing = [...declaredCapabilities(cases, offer)].filter(name => !covered.has(name) && !elsewhere.has(name))
+  assert.deepEqual(missing, [], 'declared, but no case could test it; see ConformanceOptions')
 }
 
 function assertDiscreet({ hosts, options }: Stage): void {

@@ -1,4 +1,4 @@
-import type { Account, Host, Network } from '@spectrum/network'
+import type { Account, FormValues, Host, Network } from '@spectrum/network'
 import type { Peer } from './peer.ts'
 import type { SignedIn } from './signed-in.ts'
 
@@ -20,6 +20,16 @@ export interface ConformanceOptions {
   readonly closedRoom?: string
   /** A contact that is online, for contact lists and presence. */
   readonly onlineContact?: string
+  /** How to run each command that the network declares, by name, and what it answers. */
+  readonly commands?: Readonly<Record<string, { readonly values: FormValues; readonly answer: RegExp }>>
+  /** A stanza that reaches the other side where stanzas are passed through, and what that side hears. */
+  readonly rawXml?: { readonly sent: string; readonly heard: RegExp }
+  /** A file that anybody may fetch, where files can be sent. */
+  readonly file?: { readonly url: URL; readonly name: string; readonly mimeType: string }
+  /** Declared capabilities that tests of the network's own cover, by the names that the suite gives them. */
+  readonly testedElsewhere?: readonly string[]
+  /** How long the suite waits for what it expects, in milliseconds. Default 15 000. */
+  readonly patienceMs?: number
   /** True where an account can be signed in twice and each hears what the other says. */
   readonly hasManyDevices?: boolean
   /** True where names may have spaces. Default false. */

@@ -5,18 +5,25 @@ import { SignedIn } from './signed-in.ts'
 import { realClock, TestHost } from './test-host.ts'
 import { until } from './until.ts'
 
+/** Where a chat takes place. */
+export type Place = Chat['kind']
+
 /** What the network turned out to offer, read from a live session. */
 export interface Offer {
   readonly options: ConformanceOptions
   readonly session: SessionFeatures
-  readonly contactChat: ChatFeatures
-  readonly roomChat: ChatFeatures
+  /** What each kind of chat can do; a network without rooms has but one kind. */
+  readonly chats: { readonly contact: ChatFeatures; readonly room?: ChatFeatures; readonly occupant?: ChatFeatures }
   readonly peerHasSession: boolean
 }
 
 /** One behaviour that is tested where the network offers it. */
 export interface Case {
   readonly name: string
+  /** The members of the interface that it tests, as `SessionFeatures.presence.send`; what a chat can do: in `place`. */
+  readonly covers?: readonly string[]
+  /** Default `contact`. */
+  readonly place?: Place
   readonly needs?: (offer: Offer) => boolean
   readonly run: (stage: Stage) => Promise<void>
 }
@@ -105,6 +112,18 @@ export class Stage {
     return rooms
   }
 
+  /** The peer's rooms, where it has a session of its own. */
+  async peerRooms(): Promise<Rooms> {
+    const { rooms } = (await this.peerLogin()).session.features
+    if (rooms === undefined) throw new Error('the peer has no rooms')
+    return rooms
+  }
+
+  /** The id of the tested session's own user. */
+  async myUser(): Promise<UserId> {
+    return this.connector.parseUser((await this.me()).account.username)
+  }
+
   /** The tested session enters a room and sees it complete. */
   async enter(name: string): Promise<RoomId> {
     const { host, account } = await this.me()
@@ -130,6 +149,44 @@ export class Stage {
       await this.enter(name)
     }
     return { kind: 'contact', user: this.peerUser(peer) }
+  }
+
+  /** A new room that both are in. */
+  async roomWithPeer(): Promise<{ readonly name: string; readonly room: RoomId }> {
+    const name = this.newRoom()
+    const room = await this.enter(name)
+    await (await this.peer()).join(name)
+    const { host } = await this.me()
+    const { nick } = await this.peer()
+    await host.event('occupant', event => event.room === room && event.occupant.nick === nick)
+    return { name, room }
+  }
+
+  async leaveWithPeer({ name, room }: { readonly name: string; readonly room: RoomId }): Promise<void> {
+    await (await this.peer()).leave(name)
+    await this.leave(room)
+  }
+
+  /** The peer's own session, for cases that need one. */
+  async peerLogin(): Promise<SignedIn> {
+    const { login } = await this.peer()
+    if (login === undefined) throw new Error('the peer has no session of its own')
+    return login
+  }
+
+  /** The tested session and the peer in a chat of that kind, with the way back. */
+  async meet(place: Place): Promise<{ readonly chat: Chat; readonly peerSays: (text: string) => Promise<void> }> {
+    const [peer, { account }] = [await this.peer(), await this.me()]
+    if (place === 'contact') return { chat: await this.peerChat(), peerSays: text => peer.tell(account.username, text) }
+    const { name, room } = await this.roomWithPeer()
+    if (place === 'room') return { chat: { kind: 'room', room }, peerSays: text => peer.sayIn(name, text) }
+    const { session } = await this.peerLogin()
+    return {
+      chat: { kind: 'occupant', room, nick: peer.nick },
+      peerSays: async text => {
+        await session.send({ key: this.key(), chat: { kind: 'occupant', room, nick: account.username }, text })
+      },
+    }
   }
 
   peerUser(peer: Peer): UserId {

@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
-import type { Case } from '../stage.ts'
+import type { NetworkEvent } from '@spectrum/network'
+import type { Case, Offer } from '../stage.ts'
 
-/** People: the contact list, presence, authorization, blocking, cards, search. */
+type ContactEvent = Extract<NetworkEvent, { type: 'contact' }>
+
+const asks = ({ session, peerHasSession }: Offer) =>
+  session.contacts !== undefined && session.authorization !== undefined && peerHasSession
+
+/** The contact list, authorization and blocking. */
 export const contacts: readonly Case[] = [
   {
-    name: 'every kind of presence can be shown',
-    needs: ({ session }) => session.presence !== undefined,
-    async run(stage) {
-      const { session } = await stage.me()
-      for (const show of ['away', 'xa', 'dnd', 'chat', 'invisible', 'online'] as const)
-        await session.features.presence?.send({ show, status: 'being tested' })
-    },
-  },
-  {
     name: 'a contact is added, told with presence, changed, and removed',
+    covers: ['SessionFeatures.contacts.add', 'SessionFeatures.contacts.update', 'SessionFeatures.contacts.remove'],
     needs: ({ session, options }) => session.contacts !== undefined && options.onlineContact !== undefined,
     async run(stage) {
       const { session, host } = await stage.me()
@@ -26,14 +24,16 @@ export const contacts: readonly Case[] = [
         'contact',
         event => isOurs(event) && event.contact.presence?.show === 'online' && event.contact.name === 'A friend',
       )
+      const { contact } = host.events.findLast(event => event.type === 'contact' && isOurs(event)) as ContactEvent
+      if (contact.groups !== undefined) assert.deepEqual(contact.groups, ['Friends'])
       await session.features.contacts?.update({ user, name: 'A good friend' })
       await host.event('contact', event => isOurs(event) && event.contact.name === 'A good friend')
     },
   },
   {
     name: 'who is asked for authorization may grant it',
-    needs: ({ session, peerHasSession }) =>
-      session.contacts !== undefined && session.authorization !== undefined && peerHasSession,
+    covers: ['SessionFeatures.authorization.grant'],
+    needs: asks,
     async run(stage) {
       const [me, peer] = [await stage.me(), await stage.peer()]
       const user = stage.peerUser(peer)
@@ -43,10 +43,28 @@ export const contacts: readonly Case[] = [
       await peer.login?.session.features.authorization?.grant(asked.user)
       await me.host.event('contact', ({ contact }) => contact.user === user && contact.subscription === 'both')
       await me.session.features.contacts?.remove(user)
+      await me.host.event('contact-removed', event => event.user === user)
+    },
+  },
+  {
+    name: 'who is asked for authorization may deny it',
+    covers: ['SessionFeatures.authorization.deny'],
+    needs: asks,
+    async run(stage) {
+      const [me, peer] = [await stage.me(), await stage.peerLogin()]
+      const user = stage.connector.parseUser(peer.account.username)
+      const begin = me.host.events.length
+      await me.session.features.contacts?.add({ user })
+      const asked = await peer.host.event('authorization-request')
+      await peer.session.features.authorization?.deny(asked.user)
+      await me.host.event('contact-removed', event => event.user === user && me.host.events.indexOf(event) >= begin)
+      const told = me.host.events.slice(begin).filter(event => event.type === 'contact' && event.contact.user === user)
+      assert.ok(told.every(event => event.type === 'contact' && event.contact.subscription !== 'both'))
     },
   },
   {
     name: 'who is blocked is not heard, and is heard again afterwards',
+    covers: ['SessionFeatures.blocking.block', 'SessionFeatures.blocking.unblock'],
     needs: ({ session }) => session.blocking !== undefined,
     async run(stage) {
       const [{ session, host, account }, peer] = [await stage.me(), await stage.peer()]
@@ -57,36 +75,6 @@ export const contacts: readonly Case[] = [
       await peer.tell(account.username, 'and now')
       await host.event('message', ({ text }) => text === 'and now')
       assert.ok(!host.events.some(event => event.type === 'message' && event.text === 'can you hear me'))
-    },
-  },
-  {
-    name: 'a card is fetched, and that of nobody is undefined',
-    needs: ({ session, options }) => session.vcards !== undefined && options.onlineContact !== undefined,
-    async run(stage) {
-      const { session } = await stage.me()
-      const user = stage.connector.parseUser(stage.options.onlineContact ?? '')
-      const card = await session.features.vcards?.fetch({ kind: 'contact', user })
-      assert.ok(card !== undefined && Object.values(card).length > 0)
-      const nobody = stage.connector.parseUser('nobody-of-that-name')
-      assert.equal(await session.features.vcards?.fetch({ kind: 'contact', user: nobody }), undefined)
-    },
-  },
-  {
-    name: 'a prompt makes a contact of what was typed',
-    needs: ({ session, options }) => session.prompt !== undefined && options.onlineContact !== undefined,
-    async run(stage) {
-      const { session } = await stage.me()
-      const { onlineContact = '' } = stage.options
-      assert.equal(await session.features.prompt?.resolve(onlineContact), stage.connector.parseUser(onlineContact))
-    },
-  },
-  {
-    name: 'commands have names that can be typed, none twice',
-    needs: ({ session }) => session.commands !== undefined,
-    async run(stage) {
-      const names = ((await stage.me()).session.features.commands ?? []).map(({ name }) => name)
-      assert.equal(new Set(names).size, names.length)
-      for (const name of names) assert.match(name, /^[a-z][a-z0-9-]*$/)
     },
   },
 ]

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type { Chat } from '@spectrum/network'
 import type { Case, Stage } from '../stage.ts'
 import { until } from '../until.ts'
+import { isNetworkError } from './signing-in.ts'
 
 const lines = 100
 const numbered = (word: string) => Array.from({ length: lines }, (_, index) => `${word} ${index + 1}`)
@@ -53,6 +54,7 @@ export const messages: readonly Case[] = [
   },
   {
     name: 'a text of several lines arrives whole',
+    covers: ['ChatFeatures.text'],
     async run(stage) {
       const chat = await stage.peerChat()
       const peer = await stage.peer()
@@ -70,6 +72,16 @@ export const messages: readonly Case[] = [
     },
   },
   {
+    name: 'a text longer than the network says it takes is refused',
+    covers: ['ChatFeatures.text'],
+    needs: ({ chats }) => chats.contact.text.maxBytes !== undefined,
+    async run(stage) {
+      const chat = await stage.peerChat()
+      const { maxBytes = 0 } = (await stage.me()).session.featuresOf(chat).text
+      await assert.rejects(async () => stage.send(chat, 'x'.repeat(maxBytes + 1)), isNetworkError)
+    },
+  },
+  {
     name: 'text beyond ASCII arrives unchanged',
     async run(stage) {
       const chat = await stage.peerChat()
@@ -80,6 +92,7 @@ export const messages: readonly Case[] = [
   },
   {
     name: 'ids of sent messages differ, and the features of a chat are the same when asked twice',
+    covers: ['ChatFeatures.revision'],
     async run(stage) {
       const chat = await stage.peerChat()
       const { session } = await stage.me()

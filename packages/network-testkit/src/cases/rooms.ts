@@ -2,15 +2,14 @@ import assert from 'node:assert/strict'
 import { failures, type NetworkEvent, type RoomId } from '@spectrum/network'
 import type { Case } from '../stage.ts'
 
-const has = (handler: 'setSubject' | 'changeNick' | 'kick' | 'setRole' | 'setAffiliation' | 'invite' | 'list') => ({
-  needs: ({ session }: Parameters<NonNullable<Case['needs']>>[0]) => session.rooms?.[handler] !== undefined,
-})
 const isAbout = (room: RoomId) => (event: NetworkEvent) => 'room' in event && event.room === room
 
 /** Rooms: coming, going, talking, and who is there. */
 export const rooms: readonly Case[] = [
   {
     name: 'joining tells: joined, the occupants, ready, and the subject after that',
+    covers: ['SessionFeatures.rooms', 'Rooms.join', 'Rooms.occupants', 'ChatFeatures.revision'],
+    place: 'room',
     async run(stage) {
       const name = stage.newRoom()
       const peer = await stage.peer()
@@ -67,6 +66,7 @@ export const rooms: readonly Case[] = [
   },
   {
     name: 'others come and go, and the memory follows',
+    covers: ['Rooms.leave', 'Rooms.occupants', 'Rooms.subject'],
     async run(stage) {
       const name = stage.newRoom()
       const [{ host, session }, peer] = [await stage.me(), await stage.peer()]
@@ -91,6 +91,8 @@ export const rooms: readonly Case[] = [
   },
   {
     name: 'lines in a room arrive in order, both ways, and the sender gets none of them back',
+    covers: ['ChatFeatures.text'],
+    place: 'room',
     async run(stage) {
       const name = stage.newRoom()
       const [{ host }, peer] = [await stage.me(), await stage.peer()]
@@ -127,6 +129,8 @@ export const rooms: readonly Case[] = [
   },
   {
     name: 'a private message to an occupant, and one back',
+    covers: ['ChatFeatures.text', 'ChatFeatures.revision'],
+    place: 'occupant',
     async run(stage) {
       const name = stage.newRoom()
       const [{ host, account }, peer] = [await stage.me(), await stage.peer()]
@@ -152,20 +156,25 @@ export const rooms: readonly Case[] = [
     },
   },
   {
-    ...has('setSubject'),
+    covers: ['Rooms.setSubject', 'Rooms.subject'],
+    needs: ({ session }) => session.rooms?.setSubject !== undefined,
     name: 'a subject that is set is told to all, and remembered',
     async run(stage) {
-      const name = stage.newRoom()
-      const room = await stage.enter(name)
-      const { host, session } = await stage.me()
+      const both = await stage.roomWithPeer()
+      const { room } = both
+      const [{ host, session }, { login }] = [await stage.me(), await stage.peer()]
       await session.features.rooms?.setSubject?.(room, 'Two households')
-      await host.event('room-subject', event => event.room === room && event.subject === 'Two households')
+      const isIt = (event: { room: RoomId; subject: string }) =>
+        event.room === room && event.subject === 'Two households'
+      await host.event('room-subject', isIt)
+      await login?.host.event('room-subject', isIt)
       assert.equal(session.features.rooms?.subject(room)?.text, 'Two households')
-      await stage.leave(room)
+      await stage.leaveWithPeer(both)
     },
   },
   {
-    ...has('changeNick'),
+    covers: ['Rooms.changeNick'],
+    needs: ({ session }) => session.rooms?.changeNick !== undefined,
     name: 'a nick is changed, and changed back; everybody is told by which it was',
     async run(stage) {
       const name = stage.newRoom()
@@ -195,72 +204,6 @@ export const rooms: readonly Case[] = [
       await renamed(`${old}2`, old)
       await stage.leave(room)
       await peer.leave(name)
-    },
-  },
-  {
-    ...has('kick'),
-    name: 'the first in a room kicks another: both are told who did it',
-    async run(stage) {
-      const name = stage.newRoom()
-      const room = await stage.enter(name)
-      const [{ host, session, account }, peer] = [await stage.me(), await stage.peer()]
-      await peer.join(name)
-      await session.features.rooms?.kick?.(room, peer.nick, 'for a test')
-      const { change } = await host.event('occupant', event => event.room === room && event.change.kind === 'kicked')
-      assert.ok(change.kind === 'kicked' && change.actor === account.username, JSON.stringify(change))
-      const why = (await peer.login?.host.event('room-left', event => event.room === room))?.why
-      if (why !== undefined) assert.ok(why.kind === 'kicked' && why.actor === account.username, JSON.stringify(why))
-      await stage.leave(room)
-    },
-  },
-  {
-    ...has('setRole'),
-    name: 'a role is given and seen',
-    async run(stage) {
-      const name = stage.newRoom()
-      const room = await stage.enter(name)
-      const [{ host, session }, peer] = [await stage.me(), await stage.peer()]
-      await peer.join(name)
-      await host.event('occupant', event => event.room === room && event.occupant.nick === peer.nick)
-      await session.features.rooms?.setRole?.(room, peer.nick, 'moderator')
-      await host.event('occupant', event => event.change.kind === 'changed' && event.occupant.role === 'moderator')
-      await peer.leave(name)
-      await stage.leave(room)
-    },
-  },
-  {
-    needs: ({ session, peerHasSession }) => session.rooms?.invite !== undefined && peerHasSession,
-    name: 'an invitation arrives',
-    async run(stage) {
-      const name = stage.newRoom()
-      const room = await stage.enter(name)
-      const [{ session }, peer] = [await stage.me(), await stage.peer()]
-      await session.features.rooms?.invite?.(room, stage.peerUser(peer))
-      await peer.login?.host.event('room-invitation', event => event.room === room)
-      await stage.leave(room)
-    },
-  },
-  {
-    ...has('list'),
-    name: 'the list of rooms has the one that somebody is in, page by page',
-    async run(stage) {
-      const name = stage.newRoom()
-      const room = await stage.enter(name)
-      const list = (await stage.rooms()).list
-      const listed = async () => {
-        const found: RoomId[] = []
-        let after: string | undefined
-        do {
-          const page = await list?.({ max: 1, ...(after === undefined ? {} : { after }) })
-          found.push(...(page?.rooms.map(each => each.room) ?? []))
-          after = page?.next
-        } while (after !== undefined)
-        return found
-      }
-      const found = await listed()
-      assert.ok(found.includes(room), found.join(' '))
-      assert.equal(new Set(found).size, found.length, 'a room was listed twice')
-      await stage.leave(room)
     },
   },
   {
