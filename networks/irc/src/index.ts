@@ -1,7 +1,7 @@
 import { defineNetwork } from '@spectrum/network'
 import { ChannelTables } from './channel-table.ts'
 import { ircConfig } from './config.ts'
-import { manifest } from './features.ts'
+import { manifestOf } from './features.ts'
 import { Names, parseUsername } from './ids.ts'
 import { Flusher } from './outbox.ts'
 import { IrcSession } from './session.ts'
@@ -32,7 +32,7 @@ export const irc = defineNetwork({
     }
     ticker.always(() => tables.merge())
     return {
-      manifest: () => Promise.resolve(manifest),
+      manifest: () => Promise.resolve(manifestOf(names.hasServers)),
       parseUser: name => names.parseUser(name),
       parseRoom: name => names.parseRoom(name),
       parseUsername,

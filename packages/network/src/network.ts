@@ -56,6 +56,8 @@ export interface NetworkManifest {
   readonly hasRawXml: boolean
   /** False: names are put into JIDs with `%` for `@` instead of XEP-0106 (Spectrum 2's disable_jid_escaping). */
   readonly escapesJids: boolean
+  /** True: names end with no domain, so a `%` in a JID is itself and never stands for `@`. Only where `escapesJids`. */
+  readonly keepsPercent?: boolean
   /** Regular expression source that tells a room's name from a person's (IRC: `^[#&+!]`); absent: nothing tells. */
   readonly roomPattern?: string
   /** What tells a room's name, in words for somebody who joined something else ("IRC channels begin with #."). */

@@ -61,6 +61,14 @@ describe('names in style percent', () => {
     assert.equal(nodeToName('50%\\20off', 'escaped'), '50% off')
   })
 
+  test('in style exact % is itself, and every name comes back', () => {
+    assert.equal(nodeToName('#50%off', 'exact'), '#50%off')
+    assert.equal(nodeToName('#a\\40b%c', 'exact'), '#a@b%c')
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), name => nodeToName(nameToNode(name, 'exact'), 'exact') === name),
+    )
+  })
+
   test('every name without % comes back', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), name => {

@@ -34,8 +34,9 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     prepareDomain(config.service.jid) ?? config.service.jid,
     config.service.jidEscaping ? 'escaped' : 'percent',
   )
-  const manifest = new ManifestWatch(log, ({ escapesJids }) => {
+  const manifest = new ManifestWatch(log, ({ escapesJids, keepsPercent = false }) => {
     if (!escapesJids) addresses.style = 'percent'
+    else if (keepsPercent && config.service.jidEscaping) addresses.style = 'exact'
   })
   const key = new InstanceKey()
   await Promise.all([manifest.start(bus, instance), key.start(bus, instance)])
