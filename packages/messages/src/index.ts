@@ -17,6 +17,7 @@ export {
   JoinRoom,
   LeaveRoom,
   ProbePresence,
+  SelfPing,
   SendMessage,
   SendMessage_Kind,
   SetPresence,

@@ -29,6 +29,7 @@ export {
 export { namespaces } from './namespaces.ts'
 export {
   addressTo,
+  iqStanza,
   messageStanza,
   presenceStanza,
   type StanzaHead,

@@ -24,6 +24,11 @@ export function presenceStanza(head: StanzaHead, children: string): UnaddressedS
   return stanza('presence', head, children)
 }
 
+/** `<iq>` of type result or error around children that are XML already. */
+export function iqStanza(head: StanzaHead, children: string): UnaddressedStanza {
+  return stanza('iq', head, children)
+}
+
 /** The stanza to a JID, as XML. */
 export function addressTo({ open, rest }: UnaddressedStanza, to: string): string {
   return `${open} to="${escapeAttribute(to)}"${rest}`

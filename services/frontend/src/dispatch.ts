@@ -159,13 +159,14 @@ export class Dispatch {
     }
   }
 
-  async #answer(stanza: OutboundStanza, payload: Element, handler: IqHandler): Promise<void> {
+  async #answer(stanza: OutboundStanza, question: Element, handler: IqHandler): Promise<void> {
     const gateway = this.#gateway
     this.#countOpen(stanza.user, 1)
     try {
-      const answer = handler.answer(stanza, payload, gateway)
+      const answer = handler.answer(stanza, question, gateway)
       // An answer at hand keeps its place among the other stanzas.
-      gateway.result(stanza, answer instanceof Promise ? await answer : answer)
+      const payload = answer instanceof Promise ? await answer : answer
+      if (payload !== 'by-event') gateway.result(stanza, payload)
     } catch (reason) {
       const error = NetworkError.from(reason)
       if (error.code === 'unexpected') gateway.parts.log.error({ err: reason, xmlns: handler.xmlns }, 'an iq failed')

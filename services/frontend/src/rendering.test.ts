@@ -49,6 +49,7 @@ describe('events as stanzas', () => {
       'messageReceived',
       'occupantPresence',
       'receiptReceived',
+      'selfPingAnswered',
       'subjectChanged',
     ])
   })

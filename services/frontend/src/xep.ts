@@ -11,9 +11,12 @@ export interface IqHandler {
   /** Name and namespace of the IQ's only child. */
   readonly name: string
   readonly xmlns: string
-  /** The payload of the result, `undefined` for an empty one. A NetworkError that is thrown becomes the error. */
-  answer(stanza: OutboundStanza, payload: Element, gateway: Gateway): Promise<Element | undefined> | Element | undefined
+  /** A NetworkError that is thrown becomes the error. */
+  answer(stanza: OutboundStanza, payload: Element, gateway: Gateway): Promise<IqAnswer> | IqAnswer
 }
+
+/** The payload of the result, `undefined` for an empty one; `by-event` when a worker is asked and its event answers. */
+export type IqAnswer = Element | undefined | 'by-event'
 
 /** Takes a presence or message if it is for this feature; true when it did. The first that does ends the search. */
 export type StanzaHandler = (stanza: OutboundStanza, gateway: Gateway) => boolean

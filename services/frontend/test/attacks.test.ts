@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { MessageReceived, Show } from '@spectrum/messages'
+import { CommandFailed_Stanza, MessageReceived, Show } from '@spectrum/messages'
 import { type NatsServer, type ProsodyServer, startNats, startProsody, waitUntil, XmppClient } from '@spectrum/stack'
 import { Component, type Element, xml } from '@spectrum/xmpp'
 import { startInProcess } from './frontend-process.ts'
@@ -168,6 +168,34 @@ describe('a frontend among users who mean harm, and users of odd kinds', () => {
       romeo.sends(`<presence to="${room}/romeo"><x xmlns="${muc}"><history ${history}/></x></presence>`)
       assert.equal((await neighbours.command('joinRoom')).value.maxHistoryStanzas, expected, history)
     }
+  })
+
+  test('whether a client is in a room its worker knows', async () => {
+    const ask = (id: string) => {
+      romeo.sends(`<iq type="get" to="${room}/romeo" id="${id}"><ping xmlns="urn:xmpp:ping"/></iq>`)
+      return neighbours.command('selfPing', romeoJid)
+    }
+    romeo.sends(`<presence to="${room}/romeo"><x xmlns="${muc}"/></presence>`)
+    const asked = await ask('ping1')
+    const from = { name: '#verona', node: '#verona', resource: 'romeo' }
+    assert.deepEqual([asked.resource, asked.stanzaId, asked.value.room], ['orchard', 'ping1', from])
+    neighbours.tell(`${romeoJid}/orchard`, { $case: 'selfPingAnswered', value: { from, stanzaId: 'ping1' } })
+    await romeo.receives(`<iq type="result" id="ping1" from="${room}/romeo"/>`)
+    await ask('ping2')
+    neighbours.tell(`${romeoJid}/orchard`, {
+      $case: 'commandFailed',
+      value: {
+        stanza: CommandFailed_Stanza.STANZA_IQ,
+        stanzaId: 'ping2',
+        from,
+        failure: { code: 'not-joined', text: 'You are not in that room.' },
+        isGroupchat: false,
+      },
+    })
+    const refused = await romeo.receives(`<iq type="error" id="ping2" from="${room}/romeo"/>`)
+    assert.equal(conditionOf(refused), 'not-acceptable')
+    const stranger = await juliet.request('get', `${room}/juliet`, '<ping xmlns="urn:xmpp:ping"/>')
+    assert.equal(conditionOf(stranger), 'not-acceptable')
   })
 
   test('the open requests of one user are no trouble of another', async () => {

@@ -2,24 +2,43 @@
 // XEP-0410: MUC Self-Ping
 
 import { NetworkError } from '@spectrum/network'
-import { namespaces } from '@spectrum/xmpp'
+import { iqStanza, namespaces } from '@spectrum/xmpp'
 import type { Gateway } from '../gateway.ts'
 import type { OutboundStanza } from '../outbound-stanza.ts'
-import { defineXep } from '../xep.ts'
+import { defineXep, type IqAnswer } from '../xep.ts'
+
+const selfPingNs = 'http://jabber.org/protocol/muc#self-ping-optimization'
 
 export const ping = defineXep({
   number: 199,
   version: '2.0.1',
   status: 'complete',
-  announce: () => [namespaces.ping],
+  announce: kind => (kind === 'room' ? [namespaces.ping, selfPingNs] : [namespaces.ping]),
   iqs: [{ type: 'get', name: 'ping', xmlns: namespaces.ping, answer }],
+  inbound: {
+    selfPingAnswered: ({ from, stanzaId }, context) => {
+      const jid = context.jid(from)
+      return jid === undefined ? [] : [iqStanza({ from: jid, id: stanzaId, type: 'result' }, '')]
+    },
+  },
 })
 
-async function answer({ to, user }: OutboundStanza, _ping: unknown, gateway: Gateway): Promise<undefined> {
-  if (to.resource === '' || gateway.kindOf(to) !== 'room') return undefined
-  // A client asks whether it is still in the room. Who has no session is in none; who leaves one otherwise is told by presence.
-  const { placements } = gateway.parts
-  const placement = placements.cached(user) ?? (await placements.read(user))
-  if (placement === undefined) throw new NetworkError('not-joined', 'You are not in this room.')
-  return undefined
+/** Whether a client is in a room only its session knows; in order with its joins. Who has no session is in none. */
+function answer(stanza: OutboundStanza, _ping: unknown, gateway: Gateway): IqAnswer {
+  if (stanza.to.resource === '' || gateway.kindOf(stanza.to) !== 'room') return undefined
+  gateway.command(
+    stanza,
+    { $case: 'selfPing', value: { room: stanza.to } },
+    {
+      session: 'required',
+      onFailed: error =>
+        gateway.fail(
+          stanza,
+          error.code === 'signed-out' || error.code === 'not-registered'
+            ? new NetworkError('not-joined', 'You are not in this room.')
+            : error,
+        ),
+    },
+  )
+  return 'by-event'
 }
