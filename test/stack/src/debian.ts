@@ -37,6 +37,8 @@ export async function unpackedPackages(name: string, packages: readonly string[]
     const work = await mkdtemp(join(cache, 'unpack-'))
     try {
       const apt = new Apt(cache)
+      // Minutes where the line is slow: whoever waits at the terminal shall know for what.
+      process.stderr.write(`Fetching ${name} (Debian package ${packages.join(', ')}) …\n`)
       await apt.update()
       await apt.download([...new Set([...packages, ...(await apt.missingFor(packages))])], work)
       const root = join(work, 'root')

@@ -67,10 +67,12 @@ export class IrcClient implements AsyncDisposable {
 
   /**
    * The next line after the last one returned that matches. Lines in between are passed over; a line is never
-   * returned twice. Throws with what did arrive when there is none within `deadlineMs` (10 s by default).
+   * returned twice. Throws with what did arrive when there is none within `deadlineMs` (10 s by default), or the connection ended.
    */
   async waitFor(pattern: RegExp, options: { deadlineMs?: number } = {}): Promise<string> {
     const from = this.#read
+    const missing = () =>
+      `no line ${pattern} for ${this.nick}; arrived:\n${this.lines.slice(from).slice(-40).join('\n')}`
     return waitUntil(
       () => {
         for (let index = from; index < this.lines.length; index++) {
@@ -79,13 +81,10 @@ export class IrcClient implements AsyncDisposable {
           this.#read = index + 1
           return line
         }
+        if (this.#isClosed) throw new Error(`the connection is closed; ${missing()}`)
         return undefined
       },
-      {
-        deadlineMs: options.deadlineMs ?? 10_000,
-        describe: () =>
-          `no line ${pattern} for ${this.nick}; arrived:\n${this.lines.slice(from).slice(-40).join('\n')}`,
-      },
+      { deadlineMs: options.deadlineMs ?? 10_000, describe: missing },
     )
   }
 

@@ -1,12 +1,23 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { IrcClient } from './irc-client.ts'
+import { answering } from './juliet.ts'
 import { freePort, isFree } from './ports.ts'
 import { type Stack, startStack } from './stack.ts'
+import { keepRunning } from './supervisor.ts'
 import { readable, say, stopRequests } from './terminal.ts'
 import { xml } from './xml.ts'
 import { XmppClient } from './xmpp-client.ts'
 
 const channel = '#balcony'
+/** How long the end may take before it is forced. */
+const patienceMs = 5000
+
+/** On the XMPP server. */
+interface Account {
+  readonly name: string
+  readonly password: string
+}
 
 /**
  * Starts a whole world on loopback: an XMPP server, an IRC server, the bus and the gateway between them. Carries a message
@@ -16,40 +27,66 @@ export async function runPlayground(): Promise<void> {
   const requests = stopRequests()
   const stopping = new AbortController()
   requests.first.then(() => stopping.abort())
+  // What breaks while everything ends is of no use to anybody.
+  const tell = (text: string) => !stopping.signal.aborted && say(text)
   say('Starting Prosody (XMPP), ngIRCd (IRC), nats-server and the gateway on 127.0.0.1 …')
   const begun = performance.now()
+  await using resources = new AsyncDisposableStack()
+  let stack: Stack | undefined
   try {
-    await using stack = await startStack({
-      topology: 'single',
-      clientPort: await preferably(5222),
-      ircPort: await preferably(6667),
-      signal: stopping.signal,
-      onLine: (process, line) => {
-        const text = readable(process.name, line, 'warn')
-        if (text !== undefined) say(text)
-      },
-      onEvent: say,
+    stack = resources.use(
+      await startStack({
+        topology: 'single',
+        clientPort: await preferably(5222),
+        ircPort: await preferably(6667),
+        signal: stopping.signal,
+        onLine: (process, line) => {
+          const text = readable(process.name, line, 'warn')
+          if (text !== undefined) tell(text)
+        },
+        onEvent: tell,
+      }),
+    )
+    const { jid, prosody, ircServer, nats } = stack
+    const children = [prosody, ircServer, nats].map(({ child }) => child)
+    const kept = children.map(child => keepRunning(child, { signal: stopping.signal, onEvent: tell }))
+    resources.defer(async () => {
+      stopping.abort()
+      await Promise.all(kept)
     })
-    const { jid, prosody } = stack
     process.stdout.write(
       `ready: ${jid} is connected to 127.0.0.1:${prosody.componentPort} after ${seconds(performance.now() - begun)}\n`,
     )
-    await using world = await inhabit(stack)
-    explain(stack, world.password)
+    const world = resources.use(await inhabit(stack))
+    explain(stack, world.accounts)
     await requests.first
     say('Stopping')
   } catch (error) {
     if (!stopping.signal.aborted) throw error
   }
+  await endSoon(resources, stack, requests.impatience)
+}
+
+/** Nothing is kept, so nothing is worth waiting for: what has not ended in order after a few seconds is killed. */
+async function endSoon(
+  resources: AsyncDisposableStack,
+  stack: Stack | undefined,
+  impatience: Promise<void>,
+): Promise<void> {
+  const ended = resources.disposeAsync()
+  await Promise.race([ended, impatience, delay(patienceMs, undefined, { ref: false })])
+  await Promise.all(stack?.gateway.processes.map(({ child }) => child.kill('SIGKILL')) ?? [])
+  await ended
 }
 
 /** Romeo on XMPP and Juliet on IRC, who have just spoken to each other through the gateway. */
-async function inhabit(stack: Stack): Promise<AsyncDisposable & { password: string }> {
+async function inhabit(stack: Stack): Promise<AsyncDisposable & { accounts: readonly Account[] }> {
   await using resources = new AsyncDisposableStack()
   const { jid, prosody, ircServer } = stack
-  const password = randomBytes(6).toString('hex')
-  await prosody.addUser('romeo', password)
-  const juliet = resources.use(await IrcClient.connect({ port: ircServer.port, nick: 'juliet' }))
+  const accounts = ['romeo', 'mercutio'].map(name => ({ name, password: randomBytes(6).toString('hex') }))
+  for (const { name, password } of accounts) await prosody.addUser(name, password)
+  const password = accounts[0]?.password ?? ''
+  const juliet = await IrcClient.connect({ port: ircServer.port, nick: 'juliet' })
   await juliet.join(channel)
   const login = { port: prosody.clientPort, domain: prosody.domain, name: 'romeo', password }
   const romeo = resources.use(await XmppClient.connect({ ...login, resource: 'playground' }))
@@ -78,45 +115,25 @@ async function inhabit(stack: Stack): Promise<AsyncDisposable & { password: stri
   )
   process.stdout.write(`IRC → XMPP: romeo read "What man art thou" after ${milliseconds(sent)}\n`)
 
-  resources.use(answering(juliet))
+  resources.use(answering(juliet, { port: ircServer.port, channel }))
   const left = resources.move()
-  return { password, [Symbol.asyncDispose]: () => left.disposeAsync() }
+  return { accounts, [Symbol.asyncDispose]: () => left.disposeAsync() }
 }
 
-/** Juliet answers who speaks in the channel, so that somebody alone there sees both directions. */
-function answering(juliet: IrcClient): AsyncDisposable {
-  const stop = new AbortController()
-  const listening = (async () => {
-    while (!stop.signal.aborted) {
-      const line = await juliet
-        .waitFor(/^:\S+ PRIVMSG #balcony /i, { deadlineMs: 1000 })
-        // Nobody spoke during this second.
-        .catch(() => undefined)
-      const [, nick, text] = /^:([^!]+)!\S+ PRIVMSG \S+ :(.*)$/.exec(line ?? '') ?? []
-      if (nick !== undefined && text !== undefined) juliet.say(channel, `${nick}: ${text}? So it is on IRC, too.`)
-    }
-  })()
-  return {
-    [Symbol.asyncDispose]: async () => {
-      stop.abort()
-      await listening
-    },
-  }
-}
-
-function explain({ jid, prosody, ircServer, gateway }: Stack, password: string): void {
+function explain({ jid, prosody, ircServer, gateway }: Stack, [romeo, mercutio]: readonly Account[]): void {
   const [frontend] = gateway.frontends
   process.stdout.write(`
 Join with clients of your own (nothing here is encrypted, and all of it listens on 127.0.0.1 only):
 
-  XMPP   account romeo@${prosody.domain}, password ${password}, server 127.0.0.1 port ${prosody.clientPort}, TLS off
+  XMPP   account romeo@${prosody.domain}, password ${romeo?.password}, server 127.0.0.1 port ${prosody.clientPort}, TLS off
          for example: profanity, then  /connect romeo@${prosody.domain} server 127.0.0.1 port ${prosody.clientPort} tls disable
          then join the room  ${channel}@${jid}  (juliet is there and answers)
          another nick NAME on the IRC server is the contact  NAME@${jid}
+         a second account: mercutio@${prosody.domain}, password ${mercutio?.password}; he has yet to register with ${jid}
   IRC    server 127.0.0.1 port ${ircServer.port}, any nick, TLS off; then  /join ${channel}
   Look   http://127.0.0.1:${frontend?.httpPort}/metrics
 
-Ctrl-C stops everything and leaves nothing behind.
+Kill any process: it is started again. Ctrl-C stops everything and leaves nothing behind.
 `)
 }
 

@@ -9,7 +9,10 @@ import { XmppClient } from './xmpp-client.ts'
 
 /** What a scenario needs beyond the defaults. */
 export interface ScenarioOptions
-  extends Pick<StackOptions, 'irc' | 'network' | 'cfg' | 'prosodySecret' | 'conflictResolve' | 'isImpatient'> {
+  extends Pick<
+    StackOptions,
+    'irc' | 'network' | 'cfg' | 'isOpen' | 'prosodySecret' | 'conflictResolve' | 'isImpatient'
+  > {
   /** Whether romeo and juliet are registered and online at the gateway when it begins; true by default. */
   readonly isRegistered?: boolean
   /** Starts a system for this scenario alone, because it leaves it changed or asks for one that differs. */
@@ -237,8 +240,8 @@ async function perform(
 }
 
 function sharedStack(options: StackOptions): Promise<Stack> {
-  const { topology, irc, network, cfg, prosodySecret, conflictResolve, isImpatient } = options
-  const key = JSON.stringify([topology, irc, network, cfg, prosodySecret, conflictResolve, isImpatient])
+  const { topology, irc, network, cfg, isOpen, prosodySecret, conflictResolve, isImpatient } = options
+  const key = JSON.stringify([topology, irc, network, cfg, isOpen, prosodySecret, conflictResolve, isImpatient])
   let stack = stacks.get(key)
   if (stack === undefined) {
     stack = startStack(options)

@@ -17,6 +17,8 @@ export interface StackOptions {
   readonly irc?: 'ngircd' | 'inspircd'
   /** The network that the gateway serves; `irc` by default, connected to the IRC server. */
   readonly network?: 'irc' | 'parrot'
+  /** The gateway has no IRC server of its own: users name one in their rooms and contacts, and may name loopback. */
+  readonly isOpen?: boolean
   /** More lines of configuration, with their `[section]` headings. */
   readonly cfg?: string
   /** What Prosody expects of the component, when it is not to be the right secret. */
@@ -133,8 +135,8 @@ async function inParallel<T extends readonly (Promise<Server> | undefined)[]>(
 function configuration(
   options: StackOptions & { jid: string; prosody: ProsodyServer; ircServer: IrcServer; database: string },
 ): string {
-  const { jid, prosody, ircServer, database, network = 'irc', topology, cfg = '' } = options
-  const irc = network === 'irc' ? [`irc_server = ${ircServer.host}:${ircServer.port}`] : []
+  const { jid, prosody, ircServer, database, network = 'irc', topology, cfg = '', isOpen = false } = options
+  const irc = network === 'irc' && !isOpen ? [`irc_server = ${ircServer.host}:${ircServer.port}`] : []
   const databaseLines = topology === 'pair' ? ['type = pqxx'] : ['type = sqlite3', `database = ${database}`]
   return [
     '[service]',
@@ -147,6 +149,7 @@ function configuration(
     ...databaseLines,
     // Floods are a test's own business.
     ...(network === 'irc' ? ['[irc]', 'flood_rate = 0'] : []),
+    ...(isOpen ? ['[egress]', 'allow = 127.0.0.0/8'] : []),
     cfg,
     '',
   ].join('\n')

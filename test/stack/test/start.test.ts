@@ -207,6 +207,69 @@ test('each process that dies is started again, nats-server too', async () => {
   assert.match(gateway.log, /nats-server ended .*starting it again/)
 })
 
+test('the playground starts again whatever dies, juliet comes back, and it ends in seconds', async () => {
+  await using playground = launch()
+  await waitUntil(() => playground.log.includes('Ctrl-C stops'), { deadlineMs: 60_000, describe: () => playground.log })
+  const find = (pattern: RegExp) => pattern.exec(playground.log)?.slice(1) ?? []
+  const [password = '', port = ''] = find(/account romeo@localhost, password (\S+), server 127\.0\.0\.1 port (\d+)/)
+  const [second = ''] = find(/mercutio@localhost, password ([^;\s]+)/)
+  const [ircPort = ''] = find(/IRC +server 127\.0\.0\.1 port (\d+)/)
+  const login = { port: Number(port), domain: 'localhost' }
+  {
+    await using mercutio = await XmppClient.connect({ ...login, name: 'mercutio', password: second })
+    assert.match(mercutio.jid, /^mercutio@/)
+  }
+  for (const part of ['ngircd', 'prosody.lua', 'nats-server', '/services/worker/']) {
+    const running = () => descendants(playground.pid).filter(pid => commandLine(pid).includes(part))
+    const [victim] = running()
+    assert.ok(victim !== undefined, part)
+    process.kill(victim, 'SIGKILL')
+    await waitUntil(() => running().some(pid => pid !== victim), { describe: () => `${part}: ${playground.log}` })
+  }
+  for (const name of ['ngircd', 'prosody', 'nats-server', 'worker 1'])
+    await waitUntil(() => new RegExp(`^${name} ended \\(.*\\); starting it again$`, 'm').test(playground.log), {
+      describe: () => playground.log,
+    })
+  await using friend = await waitUntil(
+    () => IrcClient.connect({ port: Number(ircPort), nick: 'friend' }).catch(() => undefined),
+    { deadlineMs: 30_000, describe: () => playground.log },
+  )
+  await friend.join('#balcony')
+  const isHere = async () => {
+    friend.send('NAMES #balcony')
+    return / :.*juliet/.test(await friend.waitFor(/^\S+ 353 /))
+  }
+  await waitUntil(isHere, { deadlineMs: 30_000, describe: () => playground.log })
+  await using romeo = await waitUntil(
+    () => XmppClient.connect({ ...login, name: 'romeo', password }).catch(() => undefined),
+    { deadlineMs: 30_000, describe: () => playground.log },
+  )
+  const room = `#balcony@${jid}`
+  const isJoined = async () => {
+    romeo.sends(xml`<presence to="${`${room}/romeo`}"><x xmlns="http://jabber.org/protocol/muc"/></presence>`)
+    return romeo
+      .receives('<message type="groupchat"><subject/></message>', { deadlineMs: 2000 })
+      .then(Boolean, () => false)
+  }
+  await waitUntil(isJoined, { deadlineMs: 60_000, describe: () => playground.log })
+  for (const text of ['x'.repeat(900), 'still there'])
+    romeo.sends(xml`<message to="${room}" type="groupchat"><body>${text}</body></message>`)
+  await romeo.receives(stanza => /still there\? So it is on IRC, too/.test(stanza.getChildText('body') ?? ''), {
+    deadlineMs: 20_000,
+  })
+  // None of them comes back.
+  const below = descendants(playground.pid)
+  const begun = performance.now()
+  for (const part of ['ngircd', 'prosody.lua', 'nats-server'])
+    for (const pid of below.filter(pid => commandLine(pid).includes(part))) process.kill(pid, 'SIGKILL')
+  await playground.kill('SIGINT')
+  const tookMs = performance.now() - begun
+  assert.equal(playground.exitCode, 0, playground.log)
+  assert.ok(tookMs < 10_000, `${tookMs} ms:\n${playground.log}`)
+  console.log(`ended after ${Math.round(tookMs)} ms`)
+  assert.deepEqual(below.filter(isAlive), [])
+})
+
 test('what cannot work is said in one sentence', async () => {
   await using here = await world()
   const port = await freePort()
