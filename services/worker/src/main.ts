@@ -8,22 +8,27 @@ import { startWorker } from './service.ts'
 const argv = process.argv.slice(2)
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
-/** The network that the configuration names; undefined when it cannot be read, which is reported when it is read again. */
-async function chosenNetwork(): Promise<Network | undefined> {
+/**
+ * The network that the configuration names. With a configuration that cannot be used all of them: it is read again, and then
+ * the mistakes in a network's own options are told with the others.
+ */
+async function candidates(): Promise<Network[]> {
   try {
-    return await networks[loadConfig({ argv }).config.network.id]?.()
+    const network = await networks[loadConfig({ argv }).config.network.id]?.()
+    return network === undefined ? [] : [network]
   } catch (error) {
-    if (error instanceof ConfigError) return undefined
+    if (error instanceof ConfigError) return Promise.all(Object.values(networks).map(load => load()))
     throw error
   }
 }
 
-const network = await chosenNetwork()
+const known = await candidates()
 await runService({
   name: 'worker',
   version,
-  config: () => loadConfig({ argv, networks: network === undefined ? [] : [network] }),
+  config: () => loadConfig({ argv, networks: known }),
   start: context => {
+    const network = known.find(({ id }) => id === context.config.network.id)
     if (network === undefined) throw new Error(`this release has no network called ${context.config.network.id}`)
     return startWorker(context, { network, version })
   },

@@ -40,14 +40,18 @@ export class WorkerProcess implements AsyncDisposable {
   readonly child
   readonly #output: string[] = []
 
-  constructor(natsUrl: string, more: readonly string[] = []) {
+  /** The exit code. */
+  readonly exited: Promise<number | null>
+
+  constructor(natsUrl: string, more: readonly string[] = [], backend?: string) {
     const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-    this.child = spawn(process.execPath, [main, ...flags(natsUrl), ...more], {
+    this.child = spawn(process.execPath, [main, ...flags(natsUrl, backend), ...more], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {},
     })
     for (const stream of [this.child.stdout, this.child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => this.#output.push(text))
+    this.exited = new Promise(resolve => this.child.once('close', resolve))
   }
 
   get output(): string {
