@@ -21,6 +21,9 @@ export interface EventFeedOptions {
 
 type AnyRenderer = Renderer<EventCase>
 
+/** The highest epoch of each backend that one lane has told of. */
+type Epochs = Map<number, number>
+
 /** How often a feed that had to hold back looks whether it may go on. */
 const holdMs = 100
 
@@ -33,9 +36,7 @@ export class EventFeed {
   readonly #component: Component
   readonly #renderers: ReadonlyMap<string, AnyRenderer>
   readonly #consumers = new Set<LaneConsumer>()
-  /** The highest epoch seen of each backend. */
-  readonly #epochs = new Map<number, number>()
-  #held: Delivery<Event>[] = []
+  #held: (readonly [Delivery<Event>, Epochs])[] = []
   #holdTimer: NodeJS.Timeout | undefined
   #isPaused = false
   #isClosed = false
@@ -49,8 +50,10 @@ export class EventFeed {
 
   /** For one partition's lane. */
   handler(onLost: (reason: string) => void): LaneHandler<Event> {
+    // Each lane has its own past: what one still holds of a backend's earlier epoch is not late because another is further.
+    const epochs: Epochs = new Map()
     return {
-      onItem: delivery => this.#onItem(delivery),
+      onItem: delivery => this.#onItem(delivery, epochs),
       onLost,
     }
   }
@@ -71,15 +74,15 @@ export class EventFeed {
     this.#held = []
   }
 
-  #onItem(delivery: Delivery<Event>): void {
+  #onItem(delivery: Delivery<Event>, epochs: Epochs): void {
     if (this.#isClosed) return
     if (this.#held.length > 0 || !this.#options.mayAct()) {
-      this.#held.push(delivery)
+      this.#held.push([delivery, epochs])
       this.#pause()
       this.#holdTimer ??= setTimeout(() => this.#tryHeld(), holdMs)
       return
     }
-    this.#write(delivery)
+    this.#write(delivery, epochs)
     if (this.#component.isCongested) this.#pause()
   }
 
@@ -92,7 +95,7 @@ export class EventFeed {
     }
     const held = this.#held
     this.#held = []
-    for (const delivery of held) this.#write(delivery)
+    for (const [delivery, epochs] of held) this.#write(delivery, epochs)
     this.#relieved()
   }
 
@@ -108,10 +111,10 @@ export class EventFeed {
     for (const consumer of this.#consumers) consumer.resume()
   }
 
-  #write(delivery: Delivery<Event>): void {
+  #write(delivery: Delivery<Event>, epochs: Epochs): void {
     const { metrics } = this.#options
     const { item } = delivery
-    const stanzas = this.#isOutdated(item) ? nothing : this.#render(item)
+    const stanzas = this.#isOutdated(item, epochs) ? nothing : this.#render(item)
     if (stanzas.length === 0) {
       delivery.finish()
       return
@@ -135,9 +138,9 @@ export class EventFeed {
   }
 
   /** An owner that was replaced may still speak for a moment. */
-  #isOutdated({ backend, epoch }: Event): boolean {
-    const known = this.#epochs.get(backend) ?? 0
-    if (epoch > known) this.#epochs.set(backend, epoch)
+  #isOutdated({ backend, epoch }: Event, epochs: Epochs): boolean {
+    const known = epochs.get(backend) ?? 0
+    if (epoch > known) epochs.set(backend, epoch)
     if (epoch >= known) return false
     this.#options.metrics.dropped.inc({ reason: 'older-epoch' })
     return true

@@ -28,8 +28,8 @@ interface Entry {
 
 /**
  * The commands of one session, one at a time in order. The fast path: nothing waits and the handler returns at once, then
- * the item is done at once and nothing is allocated. Items are finished in the order in which they came, because the
- * cursor records one position per user: a refused one waits for those before it, one that changed the session for its snapshot.
+ * the item is done at once and nothing is allocated. Items are finished in the order in which they came, one that changed
+ * the session after its snapshot; a refused one is finished at once, and the cursor remembers that.
  */
 export class CommandQueue {
   readonly #owner: QueueOwner
@@ -56,8 +56,8 @@ export class CommandQueue {
     // Control items are few and must not be refused: a session could not be stopped.
     if (isFull && !isControl(delivery.item)) {
       this.#owner.refuse(delivery.item, new NetworkError('rate-limited', 'Too many messages wait to be sent.'))
-      this.#open.push({ delivery, bytes: 0, isSettled: true })
-      return this.#finishHead()
+      // At once: were it to wait for those before it, one flooding user would fill the lane for everybody.
+      return this.#owner.finish(delivery)
     }
     const entry = { delivery, bytes, isSettled: false }
     this.#bytes += bytes
