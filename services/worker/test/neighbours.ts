@@ -174,6 +174,10 @@ export class Neighbours implements AsyncDisposable {
     this.send(user, resource, { $case: 'leaveRoom', value: { room: address(room, nick), status: '' } })
   }
 
+  selfPing(user: string, resource: string, room: string, nick: string, stanzaId: string): void {
+    this.send(user, resource, { $case: 'selfPing', value: { room: address(room, nick) } }, stanzaId)
+  }
+
   say(user: string, resource: string, room: string, body: string, stanzaId?: string): void {
     const value = {
       to: address(room),
@@ -277,8 +281,11 @@ function line({ event, resources }: Event): string {
       return `${to}: subject ${place(event.value.from)} «${event.value.subject}»`
     case 'commandFailed': {
       const { stanza, stanzaId, from, failure } = event.value
-      return `${to}: failed ${stanza === 1 ? 'message' : 'presence'} ${stanzaId} ${place(from)} ${failure?.code}`
+      const kind = ['stanza', 'message', 'presence', 'iq'][stanza]
+      return `${to}: failed ${kind} ${stanzaId} ${place(from)} ${failure?.code}`
     }
+    case 'selfPingAnswered':
+      return `${to}: in ${place(event.value.from)} ${event.value.stanzaId}`
     default:
       return `${to}: ${event?.$case}`
   }

@@ -60,6 +60,32 @@ test('a second resource sees occupants, itself and the subject, and nothing is t
   await neighbours.hears(user, /phone: failed message m3 flock not-joined/)
 })
 
+test('a self-ping tells who is in the room, and who is not', async () => {
+  neighbours.selfPing(user, 'balcony', 'flock', nick, 'p1')
+  neighbours.join(user, 'balcony', 'flock', nick)
+  await neighbours.hears(user, /balcony: failed iq p1 flock\/\S+ not-joined/)
+  await neighbours.hears(user, /balcony: subject flock/)
+  neighbours.selfPing(user, 'balcony', 'flock', nick, 'p2')
+  await neighbours.hears(user, new RegExp(`balcony: in flock/${nick} p2`))
+  neighbours.selfPing(user, 'phone', 'flock', nick, 'p3')
+  await neighbours.hears(user, /phone: failed iq p3 flock\/\S+ not-joined/)
+  neighbours.selfPing(user, 'balcony', 'nest', nick, 'p4')
+  await neighbours.hears(user, /balcony: failed iq p4 nest\/\S+ not-joined/)
+  neighbours.presence(user, 'balcony', Show.SHOW_OFFLINE)
+  await neighbours.hears(user, /bare: gateway 6/)
+  neighbours.selfPing(user, 'balcony', 'flock', nick, 'p5')
+  await neighbours.hears(user, /balcony: failed iq p5 flock\/\S+ not-joined/)
+})
+
+test('a sender without a resource has the empty one: it joins, hears itself and leaves like any other', async () => {
+  neighbours.join(user, '', 'flock', nick, 'j1')
+  const joined = await neighbours.hears(user, /^: subject flock/)
+  neighbours.say(user, '', 'flock', 'beep', 'm1')
+  await neighbours.hears(user, /^: message flock\/\S+ «beep» id=m1/, joined)
+  neighbours.presence(user, '', Show.SHOW_OFFLINE)
+  await neighbours.hears(user, new RegExp(`^: gone flock/${nick} 110`), joined)
+})
+
 test('a nick change while joined is told with 303, and others of the room see it', async () => {
   neighbours.join(user, 'balcony', 'flock', nick)
   await neighbours.hears(user, /balcony: subject flock/)
