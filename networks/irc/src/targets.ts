@@ -24,7 +24,7 @@ export function parseTarget(text: string): Target {
   if (host === undefined || !isHost(host) || port < 1 || port > 65535) {
     throw new NetworkError(
       'bad-address',
-      `"${printable(text)}" is not the address of an IRC server (host, host:port or host:+port).`,
+      `"${printable(text)}" is not the address of an IRC server (host, host:port or host:+port; in a JID host,port or host,+port).`,
     )
   }
   return { host: host.toLowerCase(), port, isTls: parts?.[3] === '+' || port === TLS_PORT }

@@ -149,7 +149,7 @@ function configuration(
     ...databaseLines,
     // Floods are a test's own business.
     ...(network === 'irc' ? ['[irc]', 'flood_rate = 0'] : []),
-    ...(isOpen ? ['[egress]', 'allow = 127.0.0.0/8'] : []),
+    ...(isOpen ? ['[egress]', 'allow = 127.0.0.0/8', 'allowed_ports = 1-65535'] : []),
     cfg,
     '',
   ].join('\n')
