@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { commandLane, type LanePublisher } from '../src/index.ts'
 import { startServer } from './nats-server.ts'
 import { OwnerChild } from './owner-child.ts'
@@ -103,7 +102,9 @@ test('an owner stopped past its lease and continued sends nothing', async t => {
     const before = sink.lines.filter(({ pid }) => pid === first.pid).length
     first.signal('SIGCONT')
     await until(() => first.lost !== undefined, { deadlineMs: 30_000, describe: () => 'the first owner was not told' })
-    await delay(500) // what it wrongly sent would arrive meanwhile
+    // What it wrongly sent would arrive before.
+    first.sayLastWord()
+    await until(() => sink.lastWords.has(first.pid))
     load.stop()
     await until(() => sink.judge(load.sent).lost === 0, {
       deadlineMs: 30_000,

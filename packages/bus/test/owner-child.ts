@@ -34,6 +34,11 @@ export class OwnerChild {
     this.child.send('take')
   }
 
+  /** It tells the sink that whatever it held has been written; see {@link Sink.lastWords}. */
+  sayLastWord(): void {
+    this.child.send('last-word')
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.child.kill(signal)
   }

@@ -29,6 +29,8 @@ bus.owners.onDeath(() => takeOver())
 bus.owners.setInfo({ test: true })
 process.on('message', message => {
   if (message === 'take') takeOver()
+  // Timers of the same length fire in their order: behind everything that is held now.
+  if (message === 'last-word') setTimeout(() => sink.write(`${process.pid} last-word\n`), settings.holdMs)
 })
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 process.send?.({ ready: bus.processId })

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Owner } from '../src/index.ts'
 import { startServer, type TestServer } from './nats-server.ts'
 import { OwnerChild } from './owner-child.ts'
 import { Sink } from './sink.ts'
-import { openBus } from './test-bus.ts'
+import { openBus, type TestBus } from './test-bus.ts'
 import { until } from './until.ts'
 
 const timings = { heartbeatMs: 200, leaseMs: 800, deathMs: 1200 }
@@ -81,11 +80,20 @@ test('NATS away longer than the lease: everybody pauses, nobody is declared dead
   two.bus.owners.onDeath(process => void dead.push(process))
   await own.kill()
   await until(() => !ownership.mayAct())
-  await delay(2 * timings.deathMs) // the outage itself
+  // A renewal without a connection is given up after 2 s, longer than it takes to be dead; the first one of the outage may
+  // have failed at once.
+  const failures = ({ logs }: TestBus) => logs.filter(({ message }) => message.includes('could not renew')).length
+  await until(() => failures(one) >= 2 && failures(two) >= 2, { deadlineMs: 30_000 })
   await own.start()
   await until(() => ownership.mayAct(), { deadlineMs: 15_000 })
   assert.equal(await two.bus.owners.acquire('backend.r.3'), undefined)
-  await delay(2 * timings.deathMs) // nor afterwards
+  // Nor afterwards, while each hears so many heartbeats of the other as there are in twice the time.
+  const heard = (by: TestBus, of: TestBus) =>
+    by.bus.owners.processes().find(({ process }) => process === of.bus.processId)?.info.round
+  for (let round = 1; round <= (2 * timings.deathMs) / timings.heartbeatMs; round++) {
+    for (const { bus } of [one, two]) bus.owners.setInfo({ round })
+    await until(() => heard(one, two) === round && heard(two, one) === round)
+  }
   assert.equal(await two.bus.owners.acquire('backend.r.3'), undefined)
   assert.deepEqual({ lost, dead }, { lost: [], dead: [] })
   assert.ok(ownership.mayAct())

@@ -12,6 +12,8 @@ export interface Written {
 /** Stands for a network: notes every line that owners write, and judges order, loss and doubles. */
 export class Sink implements AsyncDisposable {
   readonly lines: Written[] = []
+  /** Processes that had nothing more to write. */
+  readonly lastWords = new Set<number>()
   readonly #sockets = new Set<Socket>()
   readonly #server = createServer(socket => this.#accept(socket))
 
@@ -55,7 +57,8 @@ export class Sink implements AsyncDisposable {
       rest = parts.pop() ?? ''
       for (const part of parts) {
         const [pid, user, n] = part.split(' ')
-        this.lines.push({ pid: Number(pid), user: user ?? '', n: Number(n), at })
+        if (user === 'last-word') this.lastWords.add(Number(pid))
+        else this.lines.push({ pid: Number(pid), user: user ?? '', n: Number(n), at })
       }
     })
     socket.on('error', () => socket.destroy())
