@@ -4,8 +4,8 @@ import { conformance } from '@spectrum/network-testkit'
 import { parseUser } from '../src/ids.ts'
 import { parrot } from '../src/index.ts'
 
-// Runs the conformance suite on a parrot that breaks one promise, named on the command line. Started by spoilt.test.ts, which
-// expects the suite to notice; not a test of its own.
+// Runs the conformance suite on a parrot that breaks one promise: one named on the command line, or one that the source beside
+// it was changed to break. Started by spoilt.test.ts, which expects the suite to notice; not a test of its own.
 
 type Emit = Host['emit']
 
@@ -53,6 +53,8 @@ conformance(`a parrot that ${spoilt}`, {
   wrongAccount: { username: 'mercutio', password: 'wrong', settings: {} },
   room: number => `room-${number}`,
   onlineContact: 'polly',
+  commands: { feed: { values: { food: 'seed' }, answer: /seed/ } },
+  patienceMs: 3000,
   breakConnection: async ({ session }) => {
     await session.send({ key: randomUUID(), chat: { kind: 'contact', user: parseUser('polly') }, text: '!disconnect' })
   },

@@ -1,41 +1,15 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { membersOf, interfaceSource as source } from './interface-source.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const folder = join(root, 'packages/network/src')
-const source = readdirSync(folder)
-  .filter(name => name.endsWith('.ts') && !name.endsWith('.test.ts'))
-  .map(name => readFileSync(join(folder, name), 'utf8'))
-  .join('\n')
-  .replace(/\/\*\*[\s\S]*?\*\/|\/\/.*$/gm, '')
 const page = readFileSync(join(root, 'docs/networks.md'), 'utf8')
 const rows = page.split('\n').filter(line => line.startsWith('| '))
 const named = new Set(rows.flatMap(row => [...row.matchAll(/`([^`]+)`/g)].map(match => match[1] ?? '')))
 
 const eventTypes = new Set([...source.matchAll(/readonly type: '([a-z-]+)'(?! \|)/g)].map(match => match[1] ?? ''))
-
-/** Members of an interface, each with its text: nested members are looked for in there. */
-function membersOf(name: string): Map<string, string> {
-  const start = new RegExp(`interface ${name}\\b[^{]*\\{`).exec(source)
-  assert.ok(start, `no interface ${name}`)
-  return membersIn(source.slice(start.index + start[0].length))
-}
-
-function membersIn(text: string): Map<string, string> {
-  const members = new Map<string, string>()
-  let current = ''
-  let depth = 0
-  for (const line of text.split('\n')) {
-    const member = depth === 0 ? /^\s*(?:readonly )?([A-Za-z]+)\??[:(<]/.exec(line) : null
-    if (member?.[1] !== undefined) current = member[1]
-    if (current !== '') members.set(current, `${members.get(current) ?? ''}${line}\n`)
-    depth += (line.match(/[{(]/g)?.length ?? 0) - (line.match(/[})]/g)?.length ?? 0)
-    if (depth < 0) break
-  }
-  return members
-}
 
 test('every member and event that docs/networks.md names exists in the interface', () => {
   const checked = { members: 0, events: 0 }

@@ -51,7 +51,8 @@ export const roomRanks: readonly Case[] = [
       const me = { nick: account.username }
       await assert.rejects(async () => theirs.kick?.(room, me.nick, 'for a test'), isNetworkError)
       await assert.rejects(async () => theirs.setRole?.(room, me.nick, 'participant'), isNetworkError)
-      await assert.rejects(async () => theirs.setAffiliation?.(room, me, 'none'), isNetworkError)
+      for (const who of [me, { user: await stage.myUser() }])
+        await assert.rejects(async () => theirs.setAffiliation?.(room, who, 'none'), isNetworkError)
       const own = [...(session.features.rooms?.occupants(room) ?? [])].find(({ self }) => self === true)
       assert.equal(own?.role, 'moderator')
       assert.ok(!host.events.some(event => event.type === 'room-left' && event.room === room))
