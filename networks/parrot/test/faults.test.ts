@@ -52,9 +52,12 @@ test('!fail: the next message fails, and only that', async () => {
   await romeo.host.event('message', ({ text }) => text === 'found')
 })
 
-test('!slow: messages take that long until told otherwise', async () => {
+test('!slow: messages and joins take that long until told otherwise', async () => {
   await say(polly, '!slow 50ms')
   await romeo.host.event('message', ({ text }) => text.startsWith('Messages take 50 ms'))
+  const beforeJoin = performance.now()
+  await enter(parseRoom('slow'))
+  assert.ok(performance.now() - beforeJoin >= 45)
   const begin = performance.now()
   await say(polly, '!slow 0ms')
   assert.ok(performance.now() - begin >= 45)
