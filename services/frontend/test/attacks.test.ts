@@ -194,6 +194,8 @@ describe('a frontend among users who mean harm, and users of odd kinds', () => {
     })
     const refused = await romeo.receives(`<iq type="error" id="ping2" from="${room}/romeo"/>`)
     assert.equal(conditionOf(refused), 'not-acceptable')
+    for (const address of [jid, `${jid}/x`, room, `tybalt@${jid}`, `tybalt@${jid}/x`])
+      assert.equal((await romeo.request('get', address, '<ping xmlns="urn:xmpp:ping"/>')).attrs.type, 'result', address)
     const stranger = await juliet.request('get', `${room}/juliet`, '<ping xmlns="urn:xmpp:ping"/>')
     assert.equal(conditionOf(stranger), 'not-acceptable')
   })

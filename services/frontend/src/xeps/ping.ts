@@ -25,7 +25,9 @@ export const ping = defineXep({
 
 /** Whether a client is in a room only its session knows; in order with its joins. Who has no session is in none. */
 function answer(stanza: OutboundStanza, _ping: unknown, gateway: Gateway): IqAnswer {
-  if (stanza.to.resource === '' || gateway.kindOf(stanza.to) !== 'room') return undefined
+  const { name, resource } = stanza.to
+  // Contacts have no resources, so that one tells a nick also where the name does not tell a room.
+  if (name === '' || resource === '' || gateway.parts.manifest.isRoom(name) === false) return undefined
   gateway.command(
     stanza,
     { $case: 'selfPing', value: { room: stanza.to } },
