@@ -106,7 +106,7 @@ function natsStore(folder: string, jid: string, database: string | undefined): s
   const earlier = join(folder, 'nats')
   if (existsSync(store) || !existsSync(earlier)) return store
   const own = new Set([`${jid}.pid`, database])
-  const others = readdirSync(folder).filter(name => /\.(pid|sql|nats)$/.test(name) && !own.has(name))
+  const others = readdirSync(folder).filter(name => /\.(pid|sql|sqlite3?|db|nats)$/.test(name) && !own.has(name))
   if (others.length === 0) renameSync(earlier, store)
   else say(`${earlier} is left alone: it may be of another gateway (${others.join(', ')} lies beside it)`)
   return store
