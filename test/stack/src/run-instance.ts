@@ -102,6 +102,7 @@ class Watch {
   #config: Config
   #warnings: Set<string>
   #told = new Set<string>()
+  #refusing = new Set<string>()
   #isReady = false
   #isHushed = false
 
@@ -133,6 +134,7 @@ class Watch {
       if (this.#isReady) this.tellWarnings()
       return
     }
+    if (record === undefined && this.#isRefusal(process, line)) return
     const sentence = record && this.#sentenceFor(process, record)
     if (sentence !== undefined) {
       this.#once(sentence)
@@ -141,6 +143,13 @@ class Watch {
     }
     const text = readable(process.name, line, this.#config.log.level)
     if (text !== undefined) say(text)
+  }
+
+  /** Whether a line is of a service that refuses the configuration: its words are the last that the start says. */
+  #isRefusal({ name }: ServiceProcess, line: string): boolean {
+    if (line === 'The configuration cannot be used:') this.#refusing.add(name)
+    else if (!line.startsWith('  ')) this.#refusing.delete(name)
+    return this.#refusing.has(name)
   }
 
   /** What a line means while the gateway is not ready; undefined where the line says it well enough. */

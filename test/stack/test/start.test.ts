@@ -284,6 +284,10 @@ test('what cannot work is said in one sentence', async () => {
     [['--frobnicate'], /^--frobnicate: is not a known flag$/m],
     [['--config', here.cfg, '--service.nonsense=1'], /^--service\.nonsense: is not a known option/m],
     [['--config', join(here.dir, 'none.cfg')], /^\S+none\.cfg: the configuration file cannot be read \(ENOENT\)$/],
+    [
+      ['--config', here.cfg, '--irc.flood_rate=-1'],
+      /^The configuration cannot be used:\n {2}--irc\.flood_rate: must be at least 0$/m,
+    ],
     [['--config', here.cfg, `--http.port=${port}`], /^Port \d+ is in use by another program/m],
     [['--config', here.cfg, `--database.database=${readOnly}/x.sql`], /^The folder \S+ cannot be written \(E[A-Z]+\)/m],
   ]
@@ -292,6 +296,8 @@ test('what cannot work is said in one sentence', async () => {
     await waitUntil(() => !gateway.isRunning, { deadlineMs: 60_000, describe: () => gateway.log })
     await gateway.ended
     assert.match(gateway.log, sentence)
+    const global = new RegExp(sentence.source.replaceAll('^', ''), 'gm')
+    assert.equal(gateway.log.match(global)?.length, 1, gateway.log)
     assert.equal(gateway.exitCode, 1)
     assert.ok(!gateway.lines.some(line => line.startsWith('ready:')))
   }
