@@ -3,11 +3,11 @@ import type { Chat, ChatFeatures, NetworkEvent } from '@spectrum/network'
 import type { Case, Offer, Place, Stage } from '../stage.ts'
 import { isNetworkError } from './signing-in.ts'
 
-const where = { contact: '', room: ' in a room', occupant: ' to an occupant' } as const
+const where = { contact: '', room: 'in a room: ', occupant: 'to an occupant: ' } as const
 
 /** What a chat can do beyond text, in each kind of chat; seen by the peer's session. */
 export const extras: readonly Case[] = (['contact', 'room', 'occupant'] as const).flatMap(place =>
-  casesIn(place).map(each => ({ ...each, place, name: each.name + where[place] })),
+  casesIn(place).map(each => ({ ...each, place, name: where[place] + each.name })),
 )
 
 function casesIn(place: Place): readonly Case[] {
