@@ -18,7 +18,8 @@ export const bounds = {
   /** Of a room's password as it is sealed. */
   passwordBytes: 1_024,
   essentialBytes: 640 * 1_024,
-  nickBytes: 192 * 1_024,
+  /** Of occupants, about two thousand: a snapshot is written often. */
+  nickBytes: 32 * 1_024,
 } as const
 
 /** The beginning of the text, of so many bytes of UTF-8 at most and without half a character. */
