@@ -69,7 +69,13 @@ scenario('whoever is not registered is told so', { isRegistered: false }, async 
 
   await romeo.sends(xml`<message to="${at('mercutio')}" id="m1" type="chat"><body>hello</body></message>`)
   const bounced = await romeo.receives(xml`<message from="${at('mercutio')}" id="m1" type="error"/>`)
-  assert.equal(errorOf(bounced), 'wait/recipient-unavailable')
+  assert.equal(errorOf(bounced), 'auth/registration-required')
+
+  // Whoever is registered needs only to sign in.
+  await romeo.registers()
+  await romeo.sends(xml`<message to="${at('mercutio')}" id="m2" type="chat"><body>hello</body></message>`)
+  const early = await romeo.receives(xml`<message from="${at('mercutio')}" id="m2" type="error"/>`)
+  assert.equal(errorOf(early), 'wait/recipient-unavailable')
 })
 
 scenario('a room join alone logs in', { isRegistered: false }, async ({ romeo, irc, channel, at }) => {
