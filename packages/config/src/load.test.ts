@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { z } from 'zod'
+import { builtInNetworks } from './backend.ts'
 import { ConfigError } from './config-error.ts'
 import { type LoadOptions, loadConfig } from './load.ts'
 import { secret } from './options/secret.ts'
@@ -12,6 +13,8 @@ import { printConfig } from './print.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'spectrum-config-'))
 after(() => rmSync(folder, { recursive: true }))
+
+const allNetworks = builtInNetworks.join(', ')
 
 let files = 0
 function file(...lines: string[]): string {
@@ -150,7 +153,7 @@ test('all mistakes are told at once, each with its place', () => {
     `${path}:2: service.jid: must be a domain such as irc.example.org, without @ and /`,
     `${path}:3: service.port: must be a whole number`,
     `${path}:4: service.port: is given more than once; the first time at ${path}:3`,
-    `${path}:5: service.backend: is neither a built-in network (irc, parrot) nor an executable file`,
+    `${path}:5: service.backend: is neither a built-in network (${allNetworks}) nor an executable file`,
     `${path}:6: service.server_mode: asks for server mode, which is not available yet; set it to 0 to run as a gateway`,
     `${path}:7: service.cert: belongs to server mode, which is not available yet; remove it to run as a gateway`,
     `${path}:8: service.vip_only: would let only some users in, which is not available yet`,
@@ -166,7 +169,7 @@ test('all mistakes are told at once, each with its place', () => {
 test('what is missing is said without a file too', () => {
   assert.deepEqual(mistakesOf([]), [
     'configuration: service.jid: is required',
-    'configuration: service.backend: must name a network (irc, parrot)',
+    `configuration: service.backend: must name a network (${allNetworks})`,
   ])
   const missing = join(folder, 'missing.cfg')
   assert.ok(mistakesOf([missing]).includes(`${missing}: the configuration file cannot be read (ENOENT)`))
@@ -289,8 +292,7 @@ test('the backend is a network, a stand-in for one, or refused', () => {
   assert.equal(backend('parrot').config.network.id, 'parrot')
   assert.equal(backend('spectrum2_libcommuni_backend').config.network.id, 'irc')
   assert.equal(load(['--service.jid=a', '--service.protocol=irc']).config.network.id, 'irc')
-  const refused =
-    '--service.backend: backends that run as programs of their own cannot be used yet; name a network (irc, parrot)'
+  const refused = `--service.backend: backends that run as programs of their own cannot be used yet; name a network (${allNetworks})`
   assert.deepEqual(mistakesOf(['--service.jid=a', `--service.backend=${executable} --x`]), [refused])
   const onPath = { env: { PATH: `/no/such:${folder}` } }
   assert.deepEqual(mistakesOf(['--service.jid=a', '--service.backend=spectrum2_libcommuni_backend'], onPath), [refused])
