@@ -40,7 +40,11 @@ export async function withLock<T>(file: string, work: () => Promise<T>): Promise
 /** Makes file names unique within this process. */
 let attempts = 0
 
-async function takeLock(file: string): Promise<boolean> {
+/**
+ * Writes our process id to a lock file and answers true, unless another process has: then false. A lock whose owner is gone is
+ * removed, and the answer is false too: try again.
+ */
+export async function takeLock(file: string): Promise<boolean> {
   // A hard link appears together with its content: nobody ever reads a lock without an owner in it.
   const mine = `${file}.${process.pid}.${++attempts}`
   await writeFile(mine, String(process.pid))

@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Config } from '@spectrum/config'
-import { isAlive } from './cache.ts'
+import { isAlive, takeLock } from './cache.ts'
 import { userStateDirectory } from './environment.ts'
 import { StartError, say } from './terminal.ts'
 
@@ -37,7 +37,7 @@ const originalFolder = '/var/lib/spectrum2/'
  *
  * @throws StartError when the folder cannot be written, or another process uses it
  */
-export function openState(config: Config): InstanceState {
+export async function openState(config: Config): Promise<InstanceState> {
   const { type, database } = config.database
   const { jid } = config.service
   const configured = type === 'sqlite3' ? dirname(database) : join(originalFolder, jid)
@@ -53,7 +53,7 @@ export function openState(config: Config): InstanceState {
     throw new StartError(
       `Neither ${configured} (${problem}) nor ${folder} (${fallback}) can be written: please choose a place with --database.database=FILE.`,
     )
-  const lock = takeFolder(folder, jid)
+  const lock = await takeFolder(folder, jid)
   return {
     folder,
     natsStore: natsStore(folder, jid, type === 'sqlite3' ? basename(database) : undefined),
@@ -82,19 +82,17 @@ function makeFolders(folder: string): void {
 }
 
 /** Two starts on one folder would corrupt what NATS keeps there. */
-function takeFolder(folder: string, jid: string): string {
+async function takeFolder(folder: string, jid: string): Promise<string> {
   const lock = join(folder, `${jid}.pid`)
-  for (;;)
-    try {
-      writeFileSync(lock, String(process.pid), { flag: 'wx', mode: 0o600 })
-      return lock
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-      const owner = Number(readFileSync(lock, 'utf8'))
-      if (owner > 0 && owner !== process.pid && isAlive(owner))
-        throw new StartError(`Another gateway for ${jid} (process ${owner}) already uses ${folder}.`)
-      rmSync(lock, { force: true })
-    }
+  while (!(await takeLock(lock))) {
+    if (!existsSync(lock)) continue
+    const owner = Number(readFileSync(lock, 'utf8'))
+    // In a container every start may have the same process id; no number at all was left by a machine that lost its power.
+    if (owner === process.pid || !(owner > 0)) rmSync(lock, { force: true })
+    else if (isAlive(owner))
+      throw new StartError(`Another gateway for ${jid} (process ${owner}) already uses ${folder}.`)
+  }
+  return lock
 }
 
 /**

@@ -26,7 +26,7 @@ import { explainFailure, readable, StartError, say, stopRequests } from './termi
 export async function runInstance(argv: readonly string[]): Promise<void> {
   const requests = stopRequests()
   const { config, warnings, given } = load(argv)
-  using state = openState(config)
+  using state = await openState(config)
   const { config: file, flags, env } = splitFlags(argv)
   const { jid, server, port } = config.service
   say(`Starting the gateway for ${jid}; its data is in ${state.folder}`)

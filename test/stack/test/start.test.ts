@@ -182,15 +182,30 @@ test('a store and a key of earlier releases stay in use where they can only be t
   await mkdir(join(data, 'nats'), { recursive: true })
   await writeFile(join(data, 'master.key'), 'x')
   {
-    using state = openState(config)
+    using state = await openState(config)
     assert.deepEqual([state.natsStore, existsSync(state.natsStore)], [join(data, `${jid}.nats`), true])
     assert.equal(state.masterKeyFile, join(data, 'master.key'))
   }
   await mkdir(join(data, 'nats'))
   await rm(join(data, `${jid}.nats`), { recursive: true })
   await writeFile(join(data, 'other.localhost.sql'), '')
-  using state = openState(config)
+  using state = await openState(config)
   assert.deepEqual([state.natsStore, existsSync(join(data, 'nats'))], [join(data, `${jid}.nats`), true])
+})
+
+test('one gateway is not started twice on its data, and a dead one does not hold it', async () => {
+  await using here = await world()
+  const config = loadConfig({ argv: ['--config', here.cfg], env: {} }).config
+  const lock = join(here.dir, 'data', `${jid}.pid`)
+  await mkdir(join(here.dir, 'data'))
+  await writeFile(lock, String(process.ppid))
+  await assert.rejects(openState(config), /Another gateway for irc\.localhost \(process \d+\) already uses/)
+  for (const stale of ['2147483646', String(process.pid), '']) {
+    await writeFile(lock, stale)
+    using _state = await openState(config)
+    assert.equal(readFileSync(lock, 'utf8'), String(process.pid))
+  }
+  assert.ok(!existsSync(lock))
 })
 
 test('each process that dies is started again, nats-server too', async () => {
