@@ -127,7 +127,8 @@ export class OwnerRegistry implements Owners {
 
   /** Writes the record as free. What fails is left to the others' knowledge of this process's death. */
   async free(held: HeldResource): Promise<void> {
-    for (let attempt = 1; attempt <= releaseAttempts; attempt++) {
+    // With the servers away the others learn of it by this process's death.
+    for (let attempt = 1; attempt <= releaseAttempts && this.#connection.isConnected; attempt++) {
       try {
         await this.#table.update(held.resource, { process: '', epoch: held.epoch }, held.revision)
         return
@@ -137,7 +138,7 @@ export class OwnerRegistry implements Owners {
         await delay(50 * attempt)
       }
     }
-    this.#connection.log.warn({ resource: held.resource }, 'a resource could not be given back')
+    this.#connection.log.info({ resource: held.resource }, 'a resource could not be given back')
   }
 
   #onRenewed(lapsed: boolean): void {

@@ -36,6 +36,8 @@ export interface StreamListener {
 const firstDelayMs = 250
 const delayGrowth = 1.5
 const refusedDelayMs = 1_000
+/** The server may still be sending what it had for us when we take our leave: that is read to the end. */
+const farewellMs = 5_000
 const longestDelayMs = 30_000
 const handshakeTimeoutMs = 10_000
 /** Thrown out by another connection of our domain: two that both came back at once would take turns for ever. */
@@ -121,7 +123,7 @@ export class ComponentStream {
     const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
     socket.resume()
     socket.end(this.#isOnline ? '</stream:stream>' : '')
-    const impatience = setTimeout(() => socket.destroy(), 1_000)
+    const impatience = setTimeout(() => socket.destroy(), farewellMs)
     await closed
     clearTimeout(impatience)
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { ConfirmedOutput } from './confirmed-output.ts'
 
 /** A server as the output sees it: what was written, and returning its barriers. */
@@ -48,6 +48,13 @@ function harness(maxStanzaBytes = 2 * 1024 * 1024) {
       written = ''
       return names.filter(name => name !== undefined)
     },
+  }
+}
+/** Lets time pass, a second at a time. */
+const secondsOf = (t: TestContext, clock: { now: number }) => (seconds: number) => {
+  for (let second = 0; second < seconds; second++) {
+    clock.now += 1_000
+    t.mock.timers.tick(1_000)
   }
 }
 const turn = () => new Promise(resolve => setImmediate(resolve))
@@ -168,13 +175,13 @@ describe('confirmed output', () => {
   test('a server that talks and never returns a barrier is told apart from a dead one', async t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const { output, clock, send, take, confirmed, told, socket, abandoned } = harness()
+    const pass = secondsOf(t, clock)
     output.opened()
     send('a')
     await turn()
     await barrierTime()
     const [, barrier = ''] = take()
-    clock.now = 6_000
-    t.mock.timers.tick(1_000)
+    pass(6)
     assert.deepEqual(told, [], 'it has said nothing yet')
     output.heard()
     t.mock.timers.tick(1_000)
@@ -200,13 +207,31 @@ describe('confirmed output', () => {
   test('silence alone is a dead stream, also before any barrier returned', async t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const { output, clock, send, abandoned, confirmed } = harness()
+    const pass = secondsOf(t, clock)
     output.opened()
     send('a')
     await turn()
     await barrierTime()
-    clock.now = 16_000
-    t.mock.timers.tick(1_000)
+    pass(16)
     assert.deepEqual([abandoned.length, confirmed], [1, []])
+    output.lost()
+  })
+
+  test('after a standstill of our own the server gets its time: what it said is still unread', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { output, clock, send, take, abandoned, confirmed } = harness()
+    const pass = secondsOf(t, clock)
+    output.opened()
+    send('a')
+    await turn()
+    await barrierTime()
+    const [, barrier = ''] = take()
+    clock.now += 20_000
+    t.mock.timers.tick(1_000)
+    assert.deepEqual(abandoned, [])
+    output.returned(barrier)
+    pass(10)
+    assert.deepEqual([abandoned, confirmed], [[], ['a']])
     output.lost()
   })
 })

@@ -44,6 +44,9 @@ const barrierDelayMs = 5
 const proofMs = 5_000
 /** A barrier that has not returned for so long tells a dead stream. */
 const silenceMs = 15_000
+/** How often that is looked at; after a multiple of it this process itself stood still, and the answers are still unread. */
+const checkMs = 1_000
+const standstillMs = 3_000
 /** An idle stream is tried as often. */
 const idleMs = 30_000
 /** Written and unconfirmed, at most, in UTF-16 units. */
@@ -100,6 +103,7 @@ export class ConfirmedOutput {
   /** Whether a barrier has ever returned, on any stream; `absent`: none does. */
   #proof: 'unknown' | 'given' | 'absent' = 'unknown'
   #heardAt = Number.NEGATIVE_INFINITY
+  #checkedAt = 0
   #barrierCount = 0
   #wasCongested = false
   #reliefs = new Set<() => void>()
@@ -150,8 +154,8 @@ export class ConfirmedOutput {
   opened(): void {
     this.#isOpen = true
     this.#stream++
-    this.#lastBarrierAt = this.#options.now()
-    this.#silenceTimer = setInterval(() => this.#checkSilence(), 1_000)
+    this.#lastBarrierAt = this.#checkedAt = this.#options.now()
+    this.#silenceTimer = setInterval(() => this.#checkSilence(), checkMs)
     this.#queueFlush()
   }
 
@@ -291,8 +295,10 @@ export class ConfirmedOutput {
   }
 
   #checkSilence(): void {
-    if (this.#isPaused) return
     const now = this.#options.now()
+    if (now - this.#checkedAt > standstillMs) this.#resumedAt = now
+    this.#checkedAt = now
+    if (this.#isPaused) return
     if (this.#proof === 'absent') {
       if (now - this.#lastBarrierAt <= idleMs) return
       this.#barriers = []

@@ -69,6 +69,15 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
     stack.defer(async () => connector.stop?.())
     const manifest = await connector.manifest()
     await publishManifest(bus, instance, network, manifest)
+    // A server that comes back may have lost what it stored.
+    stack.use(
+      bus.onConnection(isConnected => {
+        if (!isConnected) return
+        publishManifest(bus, instance, network, manifest).catch(error =>
+          log.warn({ err: error }, 'the manifest was not published again; the next connection tries anew'),
+        )
+      }),
+    )
 
     lanes = new EventLanes({
       bus,

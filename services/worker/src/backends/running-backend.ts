@@ -288,10 +288,11 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       late(),
     ]).catch(failed)
     await Promise.race([this.#barrier.settled(), late()])
-    await this.#consumer?.committed().catch(failed)
+    // With the bus away there is nothing to be recorded in: the next owner reads the last lines again.
+    await Promise.race([this.#consumer?.committed(), late()]).catch(failed)
     await this.#suspendAll()
     this.#isLost = true
-    await this.#ownership.release().catch(failed)
+    await Promise.race([this.#ownership.release(), late()]).catch(failed)
     metrics.takeovers.inc({ how: 'released' })
     this.#context.ended(this)
   }
