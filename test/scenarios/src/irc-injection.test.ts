@@ -44,6 +44,9 @@ for (const topology of topologies())
       romeo.sends('message', `to="mercutio@${system.jid}" type="chat"`, `<body>after ${id}</body>`)
       await system.irc.receives(new RegExp(`^PRIVMSG mercutio :after ${id}$`), { from, deadlineMs: 30_000 })
       const lines = system.irc.lines.slice(from)
+      // Answers to one user keep their order, so one that is certain to come shows that an error for it would be here.
+      romeo.sends('message', `id="${id}-end" to="x\\20y@${system.jid}" type="chat"`, '<body>x</body>')
+      await romeo.answer(`${id}-end`)
       assert.deepEqual(injected(lines), [], `${kind} ${attributes} ${children}`)
       assert.deepEqual(
         lines.filter(line => !commands.test(line)),
