@@ -1,11 +1,12 @@
-import { connectBus, instanceKey, manifestKey, placementKey, protoValue } from '@spectrum/bus'
-import { InstanceManifest, Placement, RouterDefinition, SessionSnapshot } from '@spectrum/messages'
-import type { Clock, Network, NetworkManifest } from '@spectrum/network'
+import { connectBus, instanceKey, placementKey, protoValue } from '@spectrum/bus'
+import { Placement, RouterDefinition, SessionSnapshot } from '@spectrum/messages'
+import type { Clock, Network } from '@spectrum/network'
 import type { RunningService, ServiceContext } from '@spectrum/service-kit'
 import { createAccounts, InstanceKey } from './accounts.ts'
 import { Backends } from './backends/backends.ts'
 import { Egress } from './egress/connect.ts'
 import { EgressPolicy } from './egress/policy.ts'
+import { keepManifest } from './manifest.ts'
 import { defineWorkerMetrics } from './metrics.ts'
 import { defaultLimits, type SessionContext, type SessionLimits } from './sessions/context.ts'
 import { EventLanes } from './sessions/event-lanes.ts'
@@ -68,16 +69,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
     })
     stack.defer(async () => connector.stop?.())
     const manifest = await connector.manifest()
-    await publishManifest(bus, instance, network, manifest)
-    // A server that comes back may have lost what it stored.
-    stack.use(
-      bus.onConnection(isConnected => {
-        if (!isConnected) return
-        publishManifest(bus, instance, network, manifest).catch(error =>
-          log.warn({ err: error }, 'the manifest was not published again; the next connection tries anew'),
-        )
-      }),
-    )
+    stack.use(await keepManifest(bus, instance, network, manifest, log))
 
     lanes = new EventLanes({
       bus,
@@ -126,15 +118,4 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
     await stack.disposeAsync()
     throw error
   }
-}
-
-/** Frontends learn here what the network can do. Every worker writes the same. */
-async function publishManifest(
-  bus: Awaited<ReturnType<typeof connectBus>>,
-  instance: string,
-  network: Network,
-  manifest: NetworkManifest,
-): Promise<void> {
-  const value = { network: network.id, manifestJson: JSON.stringify(manifest) }
-  await bus.table('manifests', protoValue(InstanceManifest)).put(manifestKey(instance), value)
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { scenario, waitUntil } from '@spectrum/stack'
 import { comingsAndGoings } from './irc-questions.ts'
@@ -125,3 +126,35 @@ for (const [how, signal] of Object.entries(natsEnds))
       assert.deepEqual(comingsAndGoings(irc, romeo.nick, came), [])
     },
   )
+
+scenario(
+  'NATS comes back with an empty store: who is online goes on, and somebody new can register',
+  { isAlone: true, timeoutMs: 180_000 },
+  async scene => {
+    const { romeo, irc, channel, at, stack, person } = scene
+    const balcony = channel('balcony')
+    await irc.join(balcony)
+    await romeo.joins(at(balcony))
+    await stack.nats.kill()
+    await rm(stack.nats.storeDir, { recursive: true })
+    await stack.nats.start()
+    await romeo.says(at(balcony), 'still here')
+    await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :still here$`), { deadlineMs: 60_000 })
+    irc.say(balcony, 'so I hear')
+    await romeo.receives(messageOf(`${at(balcony)}/${irc.nick}`, {}), { deadlineMs: 60_000 })
+
+    const rosaline = await person('rosaline')
+    await waitUntil(
+      () =>
+        rosaline.registers().then(
+          () => true,
+          () => false,
+        ),
+      { deadlineMs: 60_000, describe: () => 'rosaline could not register' },
+    )
+    await rosaline.logsIn()
+    await rosaline.joins(at(balcony))
+    await rosaline.says(at(balcony), 'and I')
+    await irc.waitFor(new RegExp(`^:${rosaline.nick}!\\S* PRIVMSG ${balcony} :and I$`))
+  },
+)
