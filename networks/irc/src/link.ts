@@ -284,8 +284,10 @@ export class Link {
     const room = this.roomNamed(name)
     if (room === undefined) return
     if (room.state === 'waiting' || !this.isOnline) return this.drop(room, { kind: 'left' })
-    room.isLeaving = true
     room.isReturning = false
+    // One PART at a time: the answer to a second could be taken for that of a later one.
+    if (room.isLeaving) return
+    room.isLeaving = true
     this.#parting.add(this.fold(room.name))
     this.send(serialiseLine('PART', reason ? [room.name, reason] : [room.name]))
   }
