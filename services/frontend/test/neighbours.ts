@@ -103,6 +103,7 @@ export class Neighbours implements AsyncDisposable {
       resources: resource === undefined ? [] : [resource],
       backend: 0,
       epoch: this.epoch,
+      atMs: Date.now(),
       traceparent: '',
       event,
       ...change,

@@ -113,7 +113,7 @@ export class Neighbours implements AsyncDisposable {
   async addBackend(number: number): Promise<void> {
     await this.router
       .table('backends', protoValue(Backend))
-      .put(backendKey(instance, number), { number, capacity: 100, isRetired: false })
+      .put(backendKey(instance, number), { number, capacity: 100, isRetired: false, isLongRun: false })
   }
 
   /** What the leading router does for a login: placement and StartSession. */
@@ -122,7 +122,7 @@ export class Neighbours implements AsyncDisposable {
     await this.router.table('placements', protoValue(Placement)).put(placementKey(instance, user), placement)
     const { username = '', settings = {} } = this.accounts.get(user) ?? {}
     const lane = this.router.publisher(commandLane(instance, backend), commandCodec)
-    const start: Body = { $case: 'startSession', value: { username, settings } }
+    const start: Body = { $case: 'startSession', value: { username, settings, snapshot: undefined } }
     lane.publish(this.#command(user, '', placement.generation, start, ''))
     await lane.durable()
     return placement

@@ -37,6 +37,7 @@ export class EventWriter {
       backend: this.#link.number,
       epoch: this.#link.epoch,
       traceparent,
+      atMs: Date.now(),
       event,
     })
     this.#link.touched(this.lane)

@@ -29,6 +29,8 @@ export const handlers: { readonly [Kind in CommandKind]: Handler<Kind> } = {
   // The XMPP server may have forgotten nothing that a session must repeat: its users' own servers keep presence, and
   // rooms are still joined. What is verified after a new stream is the frontends' business.
   componentConnected: () => undefined,
+  moveSession: () => undefined,
+  messagesReturned: () => undefined,
 }
 
 /** Kinds that must not take effect twice when an item is delivered again. */
