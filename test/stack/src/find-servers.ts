@@ -1,4 +1,5 @@
 // Finds every server that tests use, fetching those that are missing, and says which it found.
+import { findEjabberd } from './ejabberd.ts'
 import { ErgoUnavailableError, findErgo } from './ergo.ts'
 import { findInspircd } from './inspircd.ts'
 import { findNats } from './nats.ts'
@@ -10,6 +11,7 @@ const finders = {
   'nats-server': async () => (await findNats()).version,
   PostgreSQL: async () => (await findPostgres()).version,
   Prosody: async () => `Prosody ${(await findProsody()).version}`,
+  ejabberd: async () => (await findEjabberd()).version,
   ngIRCd: async () => (await findNgircd()).version,
   InspIRCd: async () => (await findInspircd()).version,
 }

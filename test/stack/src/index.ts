@@ -1,5 +1,6 @@
 export { isAlive } from './cache.ts'
 export { Child, type ChildOptions, ServerError } from './child.ts'
+export { type EjabberdOptions, EjabberdServer, findEjabberd, startEjabberd } from './ejabberd.ts'
 export { isContinuousIntegration, isRoot, repositoryRoot, type Topology, topologies } from './environment.ts'
 export { ErgoUnavailableError, findErgo, startErgo } from './ergo.ts'
 export {

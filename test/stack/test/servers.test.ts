@@ -4,6 +4,7 @@ import { createConnection } from 'node:net'
 import { test } from 'node:test'
 import {
   ErgoUnavailableError,
+  startEjabberd,
   startErgo,
   startInspircd,
   startNats,
@@ -11,6 +12,7 @@ import {
   startNgircd,
   startPostgres,
   startProsody,
+  XmppClient,
 } from '../src/index.ts'
 import { waitUntil } from '../src/wait-until.ts'
 
@@ -71,6 +73,22 @@ test('Prosody starts and speaks to clients and components', async () => {
   const component =
     "<stream:stream to='irc.localhost' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>"
   assert.match(await talk(prosody.componentPort, component, /<stream:stream[^>]*>/), /from='irc.localhost'/)
+})
+
+test('ejabberd starts, lets a user in, and one component several times', async () => {
+  await using ejabberd = await startEjabberd({ component: { jid: 'irc.localhost', secret: 'secret' } })
+  await ejabberd.addUser('romeo', 'a "password"')
+  await using romeo = await XmppClient.connect({
+    port: ejabberd.clientPort,
+    domain: ejabberd.domain,
+    name: 'romeo',
+    password: 'a "password"',
+  })
+  assert.equal(romeo.bareJid, 'romeo@localhost')
+  const component =
+    "<stream:stream to='irc.localhost' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>"
+  for (const _ of [1, 2])
+    assert.match(await talk(ejabberd.componentPort, component, /<stream:stream[^>]*>/), /from='irc.localhost'/)
 })
 
 for (const [name, start] of Object.entries({ ngircd: startNgircd, inspircd: startInspircd }))
