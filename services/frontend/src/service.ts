@@ -26,6 +26,8 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       log,
       count: (name, _labels, value = 1) => metrics.bus.inc({ name }, value),
       ...(config.nats.nkeySeed === undefined ? {} : { nkeySeed: config.nats.nkeySeed }),
+      replicas: config.nats.replicas === 3 ? 3 : 1,
+      limits: { maxStreamBytes: config.nats.streamBytes },
       ...(config.nats.ca === '' ? {} : { caFile: config.nats.ca }),
     },
     stopping,

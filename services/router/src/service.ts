@@ -133,7 +133,7 @@ function readiness(bus: Bus, database: DatabaseWatch): true | string {
 }
 
 function busOptions({ config, log }: ServiceContext, metrics: RouterMetrics) {
-  const { servers, nkeySeed, ca } = config.nats
+  const { servers, nkeySeed, ca, replicas, streamBytes } = config.nats
   return {
     servers: [...servers],
     service: 'router' as const,
@@ -141,6 +141,8 @@ function busOptions({ config, log }: ServiceContext, metrics: RouterMetrics) {
     log,
     count: (what: string, labels: Record<string, string>, value = 1) =>
       metrics.bus.inc({ what, reason: labels.reason ?? '' }, value),
+    replicas: replicas === 3 ? (3 as const) : (1 as const),
+    limits: { maxStreamBytes: streamBytes },
     ...(nkeySeed === undefined ? {} : { nkeySeed }),
     ...(ca === '' ? {} : { caFile: ca }),
   }

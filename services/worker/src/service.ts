@@ -56,6 +56,8 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
         clock,
         count: (what, labels, value = 1) => metrics.bus.inc({ what, labels: Object.values(labels).join(' ') }, value),
         ...(config.nats.nkeySeed === undefined ? {} : { nkeySeed: config.nats.nkeySeed }),
+        replicas: config.nats.replicas === 3 ? 3 : 1,
+        limits: { maxStreamBytes: config.nats.streamBytes },
         ...(config.nats.ca === '' ? {} : { caFile: config.nats.ca }),
       },
       stopping,

@@ -21,4 +21,20 @@ export const nats = z.object({
     .string()
     .default('')
     .describe('File of the certificate authority that signed the NATS servers; empty: the system’s.'),
+  replicas: z
+    .int()
+    .min(1)
+    .max(3)
+    .refine(count => count !== 2, 'must be 1 or 3: two copies cannot outvote a lost one')
+    .default(1)
+    .describe(
+      'Servers that keep a copy of each stream and table: 3 on a cluster of three or more, so that the loss of a machine loses nothing. Read when they are made.',
+    ),
+  streamBytes: z
+    .int()
+    .min(1_048_576)
+    .default(1_073_741_824)
+    .describe(
+      'Most bytes that the lanes of one stream (500 backends, or all event partitions) keep on disk. Senders are told when it is full. Read when the stream is made.',
+    ),
 })
