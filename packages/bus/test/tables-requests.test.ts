@@ -89,7 +89,12 @@ test('requests: replies, failures, unexpected errors, nobody there, time-outs, t
     },
   })
   await router.bus.table('keys').get('x') // the subscription has reached the server
-  assert.deepEqual(await client.login(request, { traceparent: '7' }), { backend: 7, generation: 22, state: 2 })
+  assert.deepEqual(await client.login(request, { traceparent: '7' }), {
+    backend: 7,
+    generation: 22,
+    state: 2,
+    movedFrom: undefined,
+  })
   await assert.rejects(client.login({ ...request, user: 'no' }), {
     code: 'not-registered',
     message: 'Bitte zuerst registrieren: größer\nals',

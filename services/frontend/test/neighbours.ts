@@ -125,7 +125,12 @@ export class Neighbours implements AsyncDisposable {
       login: async ({ user }) => {
         this.logins.push(user)
         if (!this.registered.has(user)) throw new NetworkError('not-registered', 'Register first.')
-        const placement = { backend: 0, generation: ++this.#generation, state: Placement_State.STATE_STARTED }
+        const placement = {
+          backend: 0,
+          generation: ++this.#generation,
+          state: Placement_State.STATE_STARTED,
+          movedFrom: undefined,
+        }
         this.placed.set(user, placement)
         await router.table('placements', protoValue(Placement)).put(placementKey(instance, user), placement)
         return placement

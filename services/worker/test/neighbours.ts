@@ -118,7 +118,12 @@ export class Neighbours implements AsyncDisposable {
 
   /** What the leading router does for a login: placement and StartSession. */
   async place(user: string, backend: number): Promise<Placement> {
-    const placement = { backend, generation: ++this.generation, state: Placement_State.STATE_STARTED }
+    const placement = {
+      backend,
+      generation: ++this.generation,
+      state: Placement_State.STATE_STARTED,
+      movedFrom: undefined,
+    }
     await this.router.table('placements', protoValue(Placement)).put(placementKey(instance, user), placement)
     const { username = '', settings = {} } = this.accounts.get(user) ?? {}
     const lane = this.router.publisher(commandLane(instance, backend), commandCodec)

@@ -4,7 +4,7 @@ import type { Delivery } from '@spectrum/bus'
 import { Command, type Placement, Placement_State, Show } from '@spectrum/messages'
 import { Strays } from './strays.ts'
 
-const here: Placement = { backend: 0, generation: 2, state: Placement_State.STATE_STARTED }
+const here: Placement = { backend: 0, generation: 2, state: Placement_State.STATE_STARTED, movedFrom: undefined }
 
 function presence(key: string): Delivery<Command> {
   const item = Command.create({
