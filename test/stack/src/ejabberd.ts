@@ -8,8 +8,11 @@ import { TemporaryFolder } from './temporary.ts'
 
 /** How an ejabberd is to run. */
 export interface EjabberdOptions {
-  /** The component it lets in, any number of times at once: its stanzas are shared out by the sender's bare JID. */
-  component?: { jid: string; secret: string }
+  /**
+   * The component it lets in, several times at once: its stanzas are shared out by the sender's bare JID over so many
+   * connections (23.01 refuses every component when balancing is set without a number); 2 by default.
+   */
+  component?: { jid: string; secret: string; connections?: number }
   /** Accounts on {@link domain}. */
   users?: readonly { name: string; password: string }[]
   /** The domain of the accounts; `localhost` by default. */
@@ -155,7 +158,9 @@ function configuration(
   const hosts = component
     ? `    hosts:\n      ${text(component.jid)}:\n        password: ${text(component.secret)}\n`
     : '    access: all\n'
-  const balancing = component ? `domain_balancing:\n  ${text(component.jid)}:\n    type: bare_source\n` : ''
+  const balancing = component
+    ? `domain_balancing:\n  ${text(component.jid)}:\n    type: bare_source\n    component_number: ${component.connections ?? 2}\n`
+    : ''
   return `hosts: [${text(domain)}]
 loglevel: warning
 auth_method: mnesia
