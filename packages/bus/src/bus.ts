@@ -10,6 +10,7 @@ import type { CursorRecord } from './cursor.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeathWatch } from './death-watch.ts'
 import { Heartbeat, type HeartbeatRecord } from './heartbeat.ts'
+import { heldLanes } from './held-lanes.ts'
 import type { LaneConsumer, LaneHandler, LanePublisher } from './lanes.ts'
 import { guarded } from './listeners.ts'
 import type { BusOptions, Timings } from './options.ts'
@@ -35,6 +36,11 @@ export interface Bus extends AsyncDisposable {
   publisher<T>(lane: Lane, codec: LaneCodec<T>): LanePublisher<T>
   /** Takes the lane's cursor over at the ownership's epoch and reads on from its first unfinished item. */
   consume<T>(lane: Lane, codec: LaneCodec<T>, ownership: Ownership, handler: LaneHandler<T>): Promise<LaneConsumer>
+  /**
+   * Which lanes of the same stream as `lane` hold anything: {@link Lane.subject} and messages. A lane is emptied some seconds
+   * after its owner has finished what is in it.
+   */
+  heldLanes(lane: Lane): Promise<ReadonlyMap<string, number>>
   readonly owners: Owners
   table<T>(name: TableName, codec?: ValueCodec<T>): Table<T>
   /** Calls a service: any of its processes, or the one that serves under `target`. */
@@ -193,6 +199,10 @@ class NatsBus implements Bus {
 
   consume<T>(lane: Lane, codec: LaneCodec<T>, ownership: Ownership, handler: LaneHandler<T>): Promise<LaneConsumer> {
     return CursorConsumer.open(this.#consumers, lane, codec, ownership, handler)
+  }
+
+  heldLanes(lane: Lane): Promise<ReadonlyMap<string, number>> {
+    return heldLanes(this.#connection, lane)
   }
 
   table<T>(name: TableName, codec?: ValueCodec<T>): Table<T> {

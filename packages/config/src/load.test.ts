@@ -368,10 +368,16 @@ test('a switch that is not acted on yet still takes yes and no alone', () => {
   assert.deepEqual(mistakesOf([path]), [
     `${path}:4: service.server_mode: must be yes or no (1, 0, on, off, true, false)`,
   ])
-  const other = file('[service]', 'jid = irc.example.org', 'backend = irc', 'enable_xhtml = perhaps', 'login_delay = 5')
+  const other = file(
+    '[service]',
+    'jid = irc.example.org',
+    'backend = irc',
+    'enable_xhtml = perhaps',
+    'max_room_list_size = 5',
+  )
   assert.deepEqual(load([other]).warnings, [
     `${other}:4: service.enable_xhtml: must be yes or no (1, 0, on, off, true, false)`,
-    `${other}:5: service.login_delay: is not acted on yet`,
+    `${other}:5: service.max_room_list_size: is not acted on yet`,
   ])
 })
 

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { database } from './options/database.ts'
 import { identity } from './options/identity.ts'
+import { launcher } from './options/launcher.ts'
+import { logins } from './options/logins.ts'
 import { nats } from './options/nats.ts'
 import { grpc, http, log, tracing } from './options/operation.ts'
 import { registration } from './options/registration.ts'
@@ -19,6 +21,8 @@ export const instanceSchema = z.object({
   frontend,
   worker,
   egress,
+  logins,
+  launcher,
   log,
   http,
   grpc,

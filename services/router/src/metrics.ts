@@ -6,6 +6,8 @@ export interface RouterState {
   placements(): number
   backends(): number
   isLeader(): boolean
+  waitingLogins(): number
+  loginRate(): number
 }
 
 export type RouterMetrics = ReturnType<typeof defineRouterMetrics>
@@ -25,6 +27,11 @@ export function defineRouterMetrics(registry: Registry, state: RouterState) {
     logins: counter('logins_total', 'Logins: placed, present (was placed already), finished, or the failure code.', [
       'result',
     ]),
+    moves: counter(
+      'session_moves_total',
+      'Sessions moved to another backend: moved, finished (begun by a former leader), gone (not there any more), failed.',
+      ['result'],
+    ),
     registrations: counter(
       'registrations_total',
       'Registrations: created, replaced, removed, automatic, or the failure code.',
@@ -34,6 +41,24 @@ export function defineRouterMetrics(registry: Registry, state: RouterState) {
     seconds: histogram('router_request_seconds', 'Time to answer a request.', ['method']),
     recounts: counter('router_recounts_total', 'Placements counted anew because the last leader died in mid-change.'),
     fenced: counter('router_fenced_total', 'Writes given up because another router leads or wrote first.', ['what']),
+    waitingLogins: gauge(
+      'router_logins_waiting',
+      'Logins that wait for their turn over all workers, as the leader knows; others say 0.',
+      [],
+      state.waitingLogins,
+    ),
+    loginRate: gauge(
+      'router_login_rate',
+      'Logins per second that the most throttled host is asked for; logins.rate when none throttles. Of the leader; others say 0.',
+      [],
+      state.loginRate,
+    ),
+    loginTurns: counter(
+      'router_login_turns_total',
+      'Turns to log in: granted; and refused wishes: too-many-hosts, too-many-wishes, bad-host.',
+      ['result'],
+    ),
+    loginThrottled: counter('router_login_throttled_total', 'Reports that a host throttles logins.'),
     databasePings: counter('router_database_pings_total', 'Probes of the database.', ['result']),
     bus: counter('router_bus_total', 'What the bus counts: refused, dropped, doubled, fenced.', ['what', 'reason']),
   })

@@ -13,12 +13,17 @@ import { leaderApi, usersApi } from './api/users.ts'
 import { workersApi } from './api/workers.ts'
 import { storeOptions } from './config.ts'
 import { DatabaseWatch } from './database-watch.ts'
+import { governorApi } from './governor/governor-api.ts'
+import type { LoginGovernor } from './governor/login-governor.ts'
+import { startGovernor } from './governor/start-governor.ts'
 import { defineRouterMetrics, type RouterMetrics } from './metrics.ts'
+import { busyBackends } from './placement/busy-lanes.ts'
 import { LeaderCalls } from './placement/leader-calls.ts'
 import { LeaderTerm } from './placement/leader-term.ts'
 import { Leadership } from './placement/leadership.ts'
 import { Occupancy } from './placement/occupancy.ts'
 import { StartSessions } from './placement/start-sessions.ts'
+import { Upkeep } from './placement/upkeep.ts'
 import { registrationManifest } from './registration/manifest.ts'
 import { publishKey } from './registration/published-key.ts'
 import { Registrar } from './registration/registrar.ts'
@@ -45,12 +50,15 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
 
   let database: DatabaseWatch | undefined
   let leadership: Leadership<LeaderTerm> | undefined
+  let governor: LoginGovernor | undefined
   const term = () => leadership?.term
   const metrics = defineRouterMetrics(registry, {
     registeredUsers: () => database?.accounts ?? 0,
     placements: () => term()?.occupancy.users ?? 0,
     backends: () => term()?.occupancy.backends ?? 0,
     isLeader: () => term() !== undefined,
+    waitingLogins: () => (term() && governor?.waiting) ?? 0,
+    loginRate: () => (term() && governor?.lowestRate) ?? 0,
   })
 
   const store = parts.use(await openStore(storeOptions(config, log), stopping))
@@ -71,7 +79,10 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
       bus,
       instance,
       log,
-      begin: ownership => beginTerm(ownership, context, { bus, instance, keys, sessions, registrar, metrics, watch }),
+      begin: ownership => {
+        governor = startGovernor(config, metrics)
+        return beginTerm(ownership, context, { bus, instance, keys, sessions, registrar, metrics, watch, governor })
+      },
     }),
   )
   if (config.database.type === 'none') await assertSole(leadership, stopping)
@@ -95,7 +106,7 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
   const onLogin = (result: string) => metrics.logins.inc({ result })
   const handlers = {
     ...usersApi({ registrar, leader, sessions, onLogin, onLoginFailed: error => onLogin(codeOf(error)) }),
-    ...workersApi({ bus, instance, store, keys, sessions }),
+    ...workersApi({ bus, instance, store, keys, sessions, leader }),
   }
   const requests = new OpenRequests()
   // First nothing more comes in, then what came in is answered. The bus keeps the order: with an answer to this question
@@ -182,30 +193,52 @@ function createRegistrar(
 async function beginTerm(
   ownership: Ownership,
   { config, log }: { config: Config } & Pick<ServiceContext, 'log'>,
-  parts: Omit<Parts, 'store' | 'leader'>,
+  parts: Omit<Parts, 'store' | 'leader'> & { readonly governor: LoginGovernor },
 ): Promise<LeaderTerm> {
-  const { bus, instance, keys, sessions, registrar, metrics, watch } = parts
+  const { bus, instance, keys, sessions, registrar, metrics, watch, governor } = parts
+  const governing = governorApi(governor, () => ownership.mayAct())
   // By the leader, and with each term: the bus may have lost its tables.
   await publishKey(bus, instance, keys.publicKey)
+  const { service } = config
+  let term: LeaderTerm | undefined
   const occupancy = await Occupancy.load({
     bus,
     instance,
-    usersPerBackend: config.service.usersPerBackend,
+    usersPerBackend: service.usersPerBackend,
+    reuseOldBackends: service.reuseOldBackends,
     log,
     mayAct: () => ownership.mayAct(),
     onRecount: () => metrics.recounts.inc(),
     onFenced: () => metrics.fenced.inc({ what: 'occupancy' }),
+    onUnfinishedMove: user => void term?.finishMove(user),
   })
-  return new LeaderTerm({
+  const upkeep = new Upkeep({
+    occupancy,
+    log,
+    workers: () => bus.owners.processes('worker'),
+    busyLanes: highest => busyBackends(bus, instance, highest),
+    memoryCollectorMs: service.memoryCollectorTime * 1000,
+  })
+  term = new LeaderTerm({
     ownership,
     instance,
     occupancy,
+    upkeep,
     sessions,
+    log,
+    loginDelayMs: service.loginDelay * 1000,
+    movesIdle: service.idleReconnectTime > 0,
     admit: request => registrar.admit(request),
     onLogin: result => metrics.logins.inc({ result }),
+    onMove: result => metrics.moves.inc({ result }),
     onFenced: () => metrics.fenced.inc({ what: 'placement' }),
-    serve: term => bus.serve(RouterDefinition, guarded(leaderApi(term), watch), { target: leaderResource(instance) }),
+    serve: term =>
+      bus.serve(RouterDefinition, guarded({ ...leaderApi(term), ...governing }, watch), {
+        target: leaderResource(instance),
+      }),
   })
+  upkeep.start()
+  return term
 }
 
 const codeOf = (error: unknown) => NetworkError.from(error).code

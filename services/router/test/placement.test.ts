@@ -47,7 +47,7 @@ describe('placement', () => {
   test('backend 0 is there before anybody has registered', async () => {
     const backends = frontend.bus.table('backends', protoValue(Backend))
     const entry = await waitUntil(() => backends.get(backendKey(instance, 0)))
-    assert.deepEqual(entry.value, { number: 0, capacity: 100, isRetired: false })
+    assert.deepEqual(entry.value, { number: 0, capacity: 100, isRetired: false, isLongRun: false })
     assert.equal((await placed()).size, 0)
   })
 
@@ -73,14 +73,14 @@ describe('placement', () => {
     assert.equal(new Set(started.map(command => command.user)).size, 100)
     for (const { user, generation, command } of started) {
       assert.equal(found.get(user)?.generation, generation)
-      assert.deepEqual(command, { $case: 'startSession', value: { username: user, settings: {} } })
+      assert.deepEqual(command, { $case: 'startSession', value: { username: user, settings: {}, snapshot: undefined } })
     }
     const occupancy = frontend.bus.table('occupancy', protoValue(Occupancy))
     await waitUntil(async () => (await occupancy.get(backendKey(instance, 4)))?.value.isSettled)
     for (const number of [0, 1, 2, 3, 4])
       assert.equal((await occupancy.get(backendKey(instance, number)))?.value.users, 100)
     assert.equal(await metric(router, 'spectrum_placements'), 500)
-    assert.equal(await metric(router, 'spectrum_backends'), 5)
+    await waitUntil(async () => (await metric(router, 'spectrum_backends')) === 6)
     assert.equal(await metric(router, 'spectrum_logins_total', { result: 'placed' }), 500)
   })
 
@@ -114,9 +114,9 @@ describe('placement', () => {
     const user = 'romeo@montague.example'
     const { backend, generation } = await frontend.router.login({ user, nickHint: '' })
     const key = placementKey(instance, user)
-    await placements().put(key, { backend, generation, state: Placement_State.STATE_STARTING })
+    await placements().put(key, Placement.create({ backend, generation, state: Placement_State.STATE_STARTING }))
     const again = await frontend.router.login({ user, nickHint: '' })
-    assert.deepEqual(again, { backend, generation, state: Placement_State.STATE_STARTED })
+    assert.deepEqual(again, { backend, generation, state: Placement_State.STATE_STARTED, movedFrom: undefined })
     assert.deepEqual(
       (await readLane(worker, 0, 2)).map(command => command.generation),
       [generation, generation],

@@ -30,6 +30,34 @@ export const service = z.object({
     .max(100_000)
     .default(100)
     .describe('Most users that share one backend, the unit of placement and fail-over.'),
+  reuseOldBackends: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether a backend that was full once gets new users when others leave it; off: it empties and is removed.',
+    ),
+  loginDelay: z
+    .int()
+    .min(0)
+    .max(3600)
+    .default(0)
+    .describe('Least time between two users who come to backends, in seconds; the others wait. 0: none.'),
+  memoryCollectorTime: z
+    .int()
+    .min(0)
+    .max(2_000_000)
+    .default(0)
+    .describe(
+      'Each time so many seconds have passed, the backend with most users in the worker with the largest memory gets no new users; it is removed when it is empty. 0: off.',
+    ),
+  idleReconnectTime: z
+    .int()
+    .min(0)
+    .max(2_000_000)
+    .default(0)
+    .describe(
+      'Users without any message for so many seconds are moved to backends for idle users, so that the others empty. 0: off.',
+    ),
   adminJid: z
     .array(z.string())
     .default([])

@@ -36,7 +36,7 @@ export function usersApi({
           const placement = await sessions.finish(
             request.user,
             present,
-            await registrar.admit(request),
+            () => registrar.admit(request),
             context.traceparent,
           )
           onLogin('finished')
@@ -81,11 +81,21 @@ export function leaderApi(term: LeaderTerm): Handlers<RouterDefinition> {
       return {}
     },
     async removePlacement(request, { service }) {
-      if (service !== 'router') throw new NetworkError('not-allowed', 'Only a router may ask this.')
+      assertIsRouter(service)
       await term.removePlacement(request)
       return {}
     },
+    async reportIdle(request, { service }) {
+      assertIsRouter(service)
+      await term.moveIdle(request)
+      return {}
+    },
   }
+}
+
+/** Routers have looked whether whoever asked them may ask this. */
+function assertIsRouter(service: string): void {
+  if (service !== 'router') throw new NetworkError('not-allowed', 'Only a router may ask this.')
 }
 
 /** A bare JID; frontends prepare it, this is the last net before it becomes a key and a row. */

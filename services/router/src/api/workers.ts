@@ -1,7 +1,8 @@
 import { type Bus, backendResource, type CallContext, type Handlers } from '@spectrum/bus'
-import type { Placement, RouterDefinition } from '@spectrum/messages'
+import { type Placement, Placement_State, type RouterDefinition } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
 import type { KeyPair, Store } from '@spectrum/store'
+import type { LeaderCalls } from '../placement/leader-calls.ts'
 import type { StartSessions } from '../placement/start-sessions.ts'
 import { changeSecret, handOut, sealedFor } from '../registration/secrets.ts'
 
@@ -11,6 +12,7 @@ export interface WorkersApiOptions {
   readonly store: Store
   readonly keys: KeyPair
   readonly sessions: StartSessions
+  readonly leader: LeaderCalls
 }
 
 interface Claim {
@@ -21,13 +23,13 @@ interface Claim {
 
 /** What only workers may ask, and of its users only the worker that owns their backend now. */
 export function workersApi(options: WorkersApiOptions): Handlers<RouterDefinition> {
-  const { bus, store, keys } = options
+  const { bus, store, keys, leader } = options
   return {
     async fetchCredentials(request, context) {
       const { user, process, publicKey } = request
       assertIsItself(process, context)
       const placement = await assertRuns(options, request, context)
-      if (placement.generation !== request.generation) throw gone()
+      if (placeOn(placement, request.backend)?.generation !== request.generation) throw gone()
       const opened = await store.accounts.open(user)
       if (!opened) throw new NetworkError('not-registered', 'The account was removed.')
       const [settings, contacts] = await Promise.all([store.settings.all(user), store.contacts.list(user)])
@@ -59,6 +61,12 @@ export function workersApi(options: WorkersApiOptions): Handlers<RouterDefinitio
       if (!isSaved) throw new NetworkError('not-registered', 'The account was removed.')
       return {}
     },
+
+    async reportIdle(request, context) {
+      await assertOwns(options, request, context)
+      await leader.reportIdle(request)
+      return {}
+    },
   }
 }
 
@@ -72,20 +80,30 @@ function assertIsAlive(bus: Bus, process: string): void {
   throw new NetworkError('not-allowed', 'No worker of this name is alive.')
 }
 
-/** That the asking worker owns the backend at the epoch, and that the user is placed there. */
-async function assertRuns(
-  options: WorkersApiOptions,
-  claim: Claim,
+/** That the asking worker owns the backend at the epoch. */
+async function assertOwns(
+  { bus, instance }: WorkersApiOptions,
+  claim: Omit<Claim, 'user'>,
   { from, service }: CallContext,
-): Promise<Placement> {
-  const { bus, instance, sessions } = options
+): Promise<void> {
   const owner = await bus.owners.ownerOf(backendResource(instance, claim.backend))
-  if (service !== 'worker' || owner?.process !== from || owner.epoch !== claim.epoch || bus.owners.isDead(from)) {
-    throw new NetworkError('not-allowed', 'Only the worker that runs the backend may ask this.')
-  }
-  const entry = await sessions.placementOf(claim.user)
-  if (entry?.value.backend !== claim.backend) throw gone()
+  if (service === 'worker' && owner?.process === from && owner.epoch === claim.epoch && !bus.owners.isDead(from)) return
+  throw new NetworkError('not-allowed', 'Only the worker that runs the backend may ask this.')
+}
+
+/** That the asking worker owns the backend at the epoch, and that the user is placed there. */
+async function assertRuns(options: WorkersApiOptions, claim: Claim, context: CallContext): Promise<Placement> {
+  await assertOwns(options, claim, context)
+  const entry = await options.sessions.placementOf(claim.user)
+  if (!entry || !placeOn(entry.value, claim.backend)) throw gone()
   return entry.value
+}
+
+/** What the placement says of the backend: also of the one that a session leaves, until that is told to hand it over. */
+function placeOn(placement: Placement, backend: number): { generation: number } | undefined {
+  if (placement.backend === backend) return placement
+  const { movedFrom, state } = placement
+  return movedFrom?.backend === backend && state !== Placement_State.STATE_STARTED ? movedFrom : undefined
 }
 
 const gone = () => new NetworkError('gone', 'The user is not placed here, or not any more.')

@@ -5,6 +5,7 @@ import {
   type Placement,
   type ReleaseRequest,
   type RemovePlacementRequest,
+  type ReportIdleRequest,
   RouterDefinition,
 } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
@@ -16,7 +17,7 @@ const pauseMs = 100
 
 /**
  * What only the leading router does, asked of it wherever it is: here, or over the bus. A leader that goes meanwhile is
- * followed for 7 s; then `unavailable`. All three may be asked again without harm.
+ * followed for 7 s; then `unavailable`. All of them may be asked again without harm.
  */
 export class LeaderCalls implements Disposable {
   readonly #client: Client<RouterDefinition>
@@ -56,6 +57,13 @@ export class LeaderCalls implements Disposable {
     await this.#ask<unknown>(
       leader => leader.removePlacement(request),
       timeoutMs => this.#client.removePlacement(request, { timeoutMs }),
+    )
+  }
+
+  async reportIdle(request: ReportIdleRequest): Promise<void> {
+    await this.#ask<unknown>(
+      leader => leader.moveIdle(request),
+      timeoutMs => this.#client.reportIdle(request, { timeoutMs }),
     )
   }
 

@@ -5,11 +5,14 @@ import {
   Placement_State,
   type ReleaseRequest,
   type RemovePlacementRequest,
+  type ReportIdleRequest,
 } from '@spectrum/messages'
-import { NetworkError } from '@spectrum/network'
+import { type Logger, NetworkError } from '@spectrum/network'
+import type { Pool } from './first-fit.ts'
 import { Generations } from './generations.ts'
 import { Limiter } from './limiter.ts'
 import type { Occupancy } from './occupancy.ts'
+import { Spacing } from './spacing.ts'
 import type { SessionStart, StartSessions } from './start-sessions.ts'
 import { UserQueue } from './user-queue.ts'
 
@@ -17,10 +20,18 @@ export interface LeaderTermOptions {
   readonly ownership: Ownership
   readonly instance: string
   readonly occupancy: Occupancy
+  /** Looks after the backends during the term, and ends with it. */
+  readonly upkeep?: AsyncDisposable
   readonly sessions: StartSessions
+  readonly log: Logger
+  /** Least time between two users' coming to backends; 0: none. */
+  readonly loginDelayMs?: number
+  /** Whether idle users are moved to backends of their own. Default false. */
+  readonly movesIdle?: boolean
   /** Who may log in: the account to start with, made now where the configuration says so; rejects `not-registered`. */
   readonly admit: (request: LoginRequest) => Promise<SessionStart>
   readonly onLogin: (result: 'placed' | 'present' | 'finished') => void
+  readonly onMove?: (result: MoveResult) => void
   readonly onFenced: () => void
   /** Opens the term to requests of other routers; closed again before it ends. */
   readonly serve: (term: LeaderTerm) => Disposable
@@ -28,8 +39,13 @@ export interface LeaderTermOptions {
   readonly now?: () => number
 }
 
+/** `gone`: the user does not sit there any more. */
+export type MoveResult = 'moved' | 'finished' | 'gone' | 'failed'
+
 /** Logins that are worked on at a time. */
-const maxLogins = 64
+const maxLogins = 256
+/** Moves at a time: each makes a worker publish a snapshot and another one connect. */
+const maxMoves = 16
 
 /** Who asks: its trace, and when it stops waiting. */
 export interface Asking {
@@ -44,12 +60,15 @@ export class LeaderTerm implements AsyncDisposable {
   readonly #generations: Generations
   readonly #users = new UserQueue()
   readonly #logins = new Limiter(maxLogins)
+  readonly #moves = new Limiter(maxMoves)
+  readonly #spacing: Spacing
   readonly #serving: Disposable
 
   constructor(options: LeaderTermOptions) {
     this.#options = options
     this.occupancy = options.occupancy
     this.#generations = new Generations(options.now)
+    this.#spacing = new Spacing(options.loginDelayMs ?? 0)
     this.#serving = options.serve(this)
   }
 
@@ -58,13 +77,13 @@ export class LeaderTerm implements AsyncDisposable {
   }
 
   /** Where the user sits, placed now if need be. Asking again changes nothing. Who has given up asking is passed over. */
-  login(request: LoginRequest, { traceparent, signal }: Asking = {}): Promise<Placement> {
+  login(request: LoginRequest, asking: Asking = {}): Promise<Placement> {
     return this.#users.run(request.user, () =>
       this.#logins.run(async () => {
-        if (signal?.aborted) throw new NetworkError('unavailable', 'Nobody waits for this login any more.')
+        if (asking.signal?.aborted) throw new NetworkError('unavailable', 'Nobody waits for this login any more.')
         this.#assertLeading()
         for (let attempt = 0; attempt < 3; attempt++) {
-          const placement = await this.#tryLogin(request, traceparent)
+          const placement = await this.#tryLogin(request, asking)
           if (placement) return placement
           this.#options.onFenced()
         }
@@ -78,7 +97,13 @@ export class LeaderTerm implements AsyncDisposable {
     return this.#users.run(user, async () => {
       this.#assertLeading()
       const entry = await this.#options.sessions.placementOf(user)
-      if (entry?.value.generation === generation && entry.value.backend === backend) await this.#remove(user, entry)
+      if (!entry) return
+      const { movedFrom } = entry.value
+      // A session that is over when it is asked to move is told under its old name.
+      const isOver = [entry.value, movedFrom].some(
+        place => place?.generation === generation && place.backend === backend,
+      )
+      if (isOver) await this.#remove(user, entry)
     })
   }
 
@@ -94,15 +119,49 @@ export class LeaderTerm implements AsyncDisposable {
     })
   }
 
+  /**
+   * Moves the user's session from the backend to one of the pool, as long as the user sits there. The placement is written
+   * first: whoever finds it so may ask the old backend again to hand the session over.
+   */
+  move(user: string, from: number, pool: Pool): Promise<MoveResult> {
+    return this.#moving(user, async () => {
+      const entry = await this.#options.sessions.placementOf(user)
+      if (entry?.value.backend !== from || entry.value.state !== Placement_State.STATE_STARTED) return 'gone'
+      const begun = await this.#beginMove(user, entry, pool)
+      if (!begun) return 'gone'
+      await this.#finishMove(user, begun)
+      return 'moved'
+    })
+  }
+
+  /** Moves users who sit on the backend to those for idle users. Users for whom it is too late are passed over. */
+  async moveIdle({ backend, users }: ReportIdleRequest): Promise<void> {
+    this.#assertLeading()
+    if (!this.#options.movesIdle) throw new NetworkError('not-allowed', 'Idle users are not moved here.')
+    if (this.occupancy.fit.poolOf(backend) !== 'normal') return
+    await Promise.all(users.map(user => this.move(user, backend, 'long-run')))
+  }
+
+  /** Goes on with a move that a former leader began. */
+  finishMove(user: string): Promise<MoveResult> {
+    return this.#moving(user, async () => {
+      const entry = await this.#options.sessions.placementOf(user)
+      if (!entry?.value.movedFrom || entry.value.state === Placement_State.STATE_STARTED) return 'gone'
+      await this.#finishMove(user, entry)
+      return 'finished'
+    })
+  }
+
   /** Finishes what was begun and writes the counts. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#serving[Symbol.dispose]()
+    await this.#options.upkeep?.[Symbol.asyncDispose]()
     await this.#users.idle()
     await this.occupancy[Symbol.asyncDispose]()
   }
 
   /** Undefined when somebody else wrote the user's placement meanwhile. */
-  async #tryLogin(request: LoginRequest, traceparent?: string): Promise<Placement | undefined> {
+  async #tryLogin(request: LoginRequest, { traceparent, signal }: Asking): Promise<Placement | undefined> {
     const { sessions, admit, onLogin } = this.#options
     const { user } = request
     const present = await sessions.placementOf(user)
@@ -110,31 +169,77 @@ export class LeaderTerm implements AsyncDisposable {
       onLogin('present')
       return present.value
     }
-    const start = await admit(request)
-    const entry = present ?? (await this.#place(user))
+    const start = present?.value.movedFrom ? undefined : await admit(request)
+    const entry = present ?? (await this.#place(user, signal))
     if (!entry) return undefined
-    const placement = await sessions.finish(user, entry, start, traceparent)
+    const placement = await sessions.finish(user, entry, async () => start ?? admit(request), traceparent)
     onLogin(present ? 'finished' : 'placed')
     return placement
   }
 
-  async #place(user: string): Promise<Entry<Placement> | undefined> {
+  async #place(user: string, signal?: AbortSignal): Promise<Entry<Placement> | undefined> {
     const { occupancy, sessions } = this.#options
+    await this.#spacing.turn(signal)
     const backend = await occupancy.begin(user)
     try {
       const entry = await sessions.create(user, backend, this.#generations.next(user))
-      occupancy.end(user, backend, backend, 0)
+      occupancy.end(user, backend)
       return entry
     } catch (error) {
       if (error instanceof ConflictError) {
-        occupancy.end(user, backend, undefined, -1)
+        occupancy.end(user)
         return undefined
       }
       // It may have been written all the same: the user counts until somebody has looked.
-      occupancy.end(user, backend, backend, 0)
+      occupancy.end(user, backend)
       occupancy.doubt()
       throw error
     }
+  }
+
+  /** Undefined when somebody else wrote the user's placement meanwhile. */
+  async #beginMove(user: string, entry: Entry<Placement>, pool: Pool): Promise<Entry<Placement> | undefined> {
+    const { occupancy, sessions } = this.#options
+    const from = entry.value.backend
+    const to = await occupancy.beginMove(user, from, pool)
+    this.#generations.seen(user, entry.value.generation)
+    try {
+      const generation = Math.max(this.#generations.next(user), entry.value.generation + 1)
+      const begun = await sessions.beginMove(entry, to, generation)
+      occupancy.end(user, to)
+      return begun
+    } catch (error) {
+      if (error instanceof ConflictError) {
+        occupancy.end(user, from)
+        return undefined
+      }
+      occupancy.end(user, from, to)
+      occupancy.doubt()
+      throw error
+    }
+  }
+
+  async #finishMove(user: string, entry: Entry<Placement>): Promise<void> {
+    const { sessions } = this.#options
+    await sessions.finish(user, entry, () => Promise.reject(new Error('a moved session brings its own start')))
+  }
+
+  #moving(user: string, work: () => Promise<MoveResult>): Promise<MoveResult> {
+    const { onMove, log } = this.#options
+    return this.#moves.run(() =>
+      this.#users.run(user, async () => {
+        let result: MoveResult = 'failed'
+        try {
+          this.#assertLeading()
+          result = await work()
+        } catch (error) {
+          // What was written stays to be finished: by the user's next login, or the next leader.
+          log.warn({ err: error, user }, 'a session could not be moved')
+        }
+        onMove?.(result)
+        return result
+      }),
+    )
   }
 
   async #remove(user: string, entry: Entry<Placement>): Promise<void> {
@@ -145,11 +250,11 @@ export class LeaderTerm implements AsyncDisposable {
     try {
       await sessions.placements.delete(placementKey(instance, user), entry.revision)
     } catch (error) {
-      occupancy.end(user, backend, backend, 0)
+      occupancy.end(user, backend)
       occupancy.doubt()
       throw error
     }
-    occupancy.end(user, backend, undefined, -1)
+    occupancy.end(user)
   }
 
   #assertLeading(): void {

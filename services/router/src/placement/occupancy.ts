@@ -1,75 +1,68 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  type Bus,
-  backendKey,
-  ConflictError,
-  instancePrefix,
-  numberOfKey,
-  protoValue,
-  type Table,
-  userOfKey,
-} from '@spectrum/bus'
-import { Backend, Occupancy as OccupancyRecord, Placement } from '@spectrum/messages'
+import { type Bus, instancePrefix, numberOfKey, protoValue } from '@spectrum/bus'
+import { Occupancy as OccupancyRecord } from '@spectrum/messages'
 import { type Logger, NetworkError } from '@spectrum/network'
-
-/** One backend, as the leader counts. */
-interface Count {
-  readonly backend: number
-  /** Gets no new users. */
-  readonly isRetired: boolean
-  users: number
-  /** Changes under way: while there are any, the record says that it is not settled. */
-  changing: number
-  written: OccupancyRecord
-  /** 0: there is no record yet. */
-  revision: number
-  writing?: Promise<void> | undefined
-  settling?: NodeJS.Timeout | undefined
-}
+import { BackendRecords } from './backend-records.ts'
+import { FirstFit, type Pool } from './first-fit.ts'
+import { BackendCount, type CountKeeping } from './occupancy-record.ts'
+import { countPlacements } from './recount.ts'
 
 export interface OccupancyOptions {
   readonly bus: Bus
   readonly instance: string
   readonly usersPerBackend: number
+  /** False: a backend that was full once gets nobody any more. Default true. */
+  readonly reuseOldBackends?: boolean
   readonly log: Logger
   /** False once somebody else leads: nothing is written then. */
   readonly mayAct: () => boolean
   readonly onRecount: () => void
   readonly onFenced: () => void
+  /** Somebody began to move this user and has not finished. Told after placements were counted anew. */
+  readonly onUnfinishedMove?: (user: string) => void
 }
 
-const settleMs = 250
-const recountPauseMs = 1_000
+const pauseMs = 1_000
 
 /**
- * How many users sit on each backend, in the leader's memory and in one record for each backend. A record never says
- * fewer than there are placements: it is raised before a placement is written and lowered after one is removed. A new
- * leader reads the records alone; only if the one before died in mid-change does it count the placements, once, while
- * it works already.
+ * Where users sit: {@link FirstFit} in the leader's memory, and for each backend a durable count. A new leader reads the
+ * counts alone; only if the one before died in mid-change does it read all placements, once, while it works already.
+ *
+ * There is always one more backend than needed, open and empty, which a worker runs already when its first user comes.
  */
 export class Occupancy implements AsyncDisposable {
+  readonly fit: FirstFit
   readonly #options: OccupancyOptions
-  readonly #records: Table<OccupancyRecord>
-  readonly #backends: Table<Backend>
-  readonly #counts: Count[] = []
-  /** No backend before this place in `#counts` has room. */
-  #firstFree = 0
-  #adding: Promise<void> | undefined
-  /** Users whose change is under way, and the backend that they are counted on meanwhile. */
-  readonly #underWay = new Map<string, number>()
-  /** Where users are who moved since a recount began; undefined: nowhere. */
-  #moved: Map<string, number | undefined> | undefined
+  readonly #records: BackendRecords
+  readonly #counts = new Map<number, BackendCount>()
+  readonly #keeping: CountKeeping
+  readonly #adding = new Map<Pool, Promise<void>>()
+  /** Users whose change is under way, and the backends that they count on meanwhile. */
+  readonly #underWay = new Map<string, readonly number[]>()
+  /** Where users count who moved since a recount began; undefined: no recount. */
+  #moved: Map<string, readonly number[]> | undefined
   #isDoubtful = false
   #recounting: Promise<void> | undefined
+  readonly #background = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
 
   private constructor(options: OccupancyOptions) {
+    const { bus, instance, usersPerBackend, log, onFenced } = options
     this.#options = options
-    this.#records = options.bus.table('occupancy', protoValue(OccupancyRecord))
-    this.#backends = options.bus.table('backends', protoValue(Backend))
+    this.fit = new FirstFit(usersPerBackend)
+    this.#records = new BackendRecords(bus, instance, usersPerBackend)
+    this.#keeping = {
+      table: bus.table('occupancy', protoValue(OccupancyRecord)),
+      instance,
+      log,
+      onFenced,
+      usersOn: backend => this.fit.usersOn(backend),
+      isSure: () => this.isSure,
+      assertLeading: () => this.#assertLeading(),
+    }
   }
 
-  /** Reads what is there; makes backend 0, so that a worker has something to run and tells what the network can do. */
+  /** Reads what is there; makes an empty backend, so that a worker has something to run and tells what the network can do. */
   static async load(options: OccupancyOptions): Promise<Occupancy> {
     const occupancy = new Occupancy(options)
     await occupancy.#load()
@@ -77,11 +70,16 @@ export class Occupancy implements AsyncDisposable {
   }
 
   get users(): number {
-    return this.#counts.reduce((sum, count) => sum + count.users, 0)
+    return this.fit.users
   }
 
   get backends(): number {
-    return this.#counts.length
+    return this.fit.size
+  }
+
+  /** False while it is not known for sure who sits where. */
+  get isSure(): boolean {
+    return !this.#isDoubtful && this.#moved === undefined
   }
 
   /**
@@ -89,43 +87,32 @@ export class Occupancy implements AsyncDisposable {
    * durable. {@link end} must follow.
    */
   async begin(user: string): Promise<number> {
-    const count = await this.#takePlace(user)
-    try {
-      await this.#cover(count)
-    } catch (error) {
-      this.end(user, count.backend, undefined, -1)
-      throw error
-    }
-    return count.backend
+    const backend = await this.#takePlace('normal')
+    await this.#cover(user, [backend], [])
+    return backend
   }
 
   /** Announces that the user may leave the backend; fulfils when that is durable. {@link end} must follow. */
   async beginLeaving(user: string, backend: number): Promise<void> {
-    const count = this.#find(backend)
-    if (!count) return
-    this.#begun(user, count)
-    try {
-      await this.#cover(count)
-    } catch (error) {
-      this.end(user, backend, backend, 0)
-      throw error
-    }
+    await this.#cover(user, [backend], [backend])
   }
 
-  /**
-   * @param now the backend that the user sits on after the change; undefined: none
-   * @param change what to add to the backend's count: 0, or -1 when the user is not there (any more)
-   */
-  end(user: string, backend: number, now: number | undefined, change: 0 | -1): void {
-    const count = this.#find(backend)
-    if (!count) return
-    count.users = Math.max(0, count.users + change)
-    count.changing--
+  /** As {@link begin}, for a user who sits on a backend and goes to one of the pool; counts on both until {@link end}. */
+  async beginMove(user: string, from: number, pool: Pool): Promise<number> {
+    const to = await this.#takePlace(pool)
+    await this.#cover(user, [from, to], [from])
+    return to
+  }
+
+  /** @param staysOn - of the backends that the user counted on, those where the user sits now or may sit */
+  end(user: string, ...staysOn: readonly number[]): void {
+    const counted = this.#underWay.get(user) ?? []
     this.#underWay.delete(user)
-    this.#moved?.set(user, now)
-    if (count.users < this.#options.usersPerBackend)
-      this.#firstFree = Math.min(this.#firstFree, this.#counts.indexOf(count))
-    this.#settleSoon(count)
+    this.#moved?.set(user, staysOn)
+    for (const backend of counted) {
+      if (!staysOn.includes(backend)) this.fit.leave(backend)
+      this.#counts.get(backend)?.changeEnds()
+    }
   }
 
   /** Says that a change may or may not have been written: placements are counted anew soon. */
@@ -136,185 +123,174 @@ export class Occupancy implements AsyncDisposable {
     })
   }
 
+  /** Nobody sits on the backend, comes to it or leaves it, as far as is known for sure. */
+  isDeserted(backend: number): boolean {
+    const count = this.#counts.get(backend)
+    return this.isSure && this.fit.usersOn(backend) === 0 && count?.isChanging === false
+  }
+
+  /** Gives the backend no new users, from this moment on; fulfils when that is durable. */
+  async retire(backend: number, reason: string): Promise<void> {
+    if (!this.fit.isOpen(backend)) return
+    const pool = this.fit.poolOf(backend) ?? 'normal'
+    this.fit.close(backend)
+    this.#options.log.info({ backend, reason }, 'a backend gets no new users')
+    if (pool === 'normal') this.#keepSpare()
+    this.#assertLeading()
+    await this.#records.retire(backend)
+  }
+
+  /** Removes a retired backend. It must be deserted, and its lane empty. */
+  async remove(backend: number): Promise<void> {
+    if (this.fit.isOpen(backend) || !this.isDeserted(backend)) throw new RangeError(`backend ${backend} is in use`)
+    this.#assertLeading()
+    await this.#records.remove(backend)
+    this.fit.remove(backend)
+    const count = this.#counts.get(backend)
+    this.#counts.delete(backend)
+    this.#options.log.info({ backend }, 'an empty backend was removed')
+    await count?.remove()
+  }
+
+  /** Has a backend run that was removed, and has something to do after all: closed, until that is done. */
+  async revive(backend: number): Promise<void> {
+    if (this.fit.has(backend)) return
+    await this.#add(backend, 'normal', true)
+    this.#options.log.info({ backend }, 'a backend that was removed has something to do: it is run again')
+  }
+
   /** Writes what is not settled yet. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
     await this.#recounting
-    const settling = this.#counts.filter(count => count.settling)
-    for (const count of settling) clearTimeout(count.settling)
-    await Promise.all(settling.map(count => this.#settle(count)))
+    await Promise.all([...this.#background, ...this.#adding.values()])
+    await Promise.all([...this.#counts.values()].map(count => count.close()))
   }
 
   async #load(): Promise<void> {
-    const { instance, usersPerBackend } = this.#options
-    const prefix = instancePrefix(instance)
+    const { instance } = this.#options
     const records = new Map<number, { value: OccupancyRecord; revision: number }>()
-    for await (const { key, value, revision } of this.#records.list(prefix))
+    for await (const { key, value, revision } of this.#keeping.table.list(instancePrefix(instance)))
       records.set(numberOfKey(key), { value, revision })
-    for await (const { key, value, revision } of this.#backends.list(prefix)) {
-      if (value.capacity !== usersPerBackend)
-        await this.#backends.update(key, { ...value, capacity: usersPerBackend }, revision)
-      this.#add(value, records.get(value.number))
+    for (const { number, isRetired, isLongRun } of await this.#records.load()) {
+      const record = records.get(number)
+      this.#counts.set(number, new BackendCount(this.#keeping, number, record))
+      const pool = isLongRun ? 'long-run' : 'normal'
+      this.fit.add(number, { pool, users: record?.value.users ?? 0, isOpen: !isRetired })
     }
-    this.#counts.sort((one, other) => one.backend - other.backend)
-    if (this.#counts.length === 0) await this.#addBackend()
-    if (this.#counts.some(count => !count.written.isSettled)) this.doubt()
+    // Only then: while it is doubtful who sits where, nothing is retired.
+    if ([...this.#counts.values()].some(count => !count.isSettled)) this.doubt()
+    if (this.fit.empty('normal').size === 0) await this.#addBackend('normal')
+    for (const number of this.fit.numbers()) this.#retireWhenFull(number)
   }
 
-  #add({ number: backend, isRetired }: Backend, record?: { value: OccupancyRecord; revision: number }): void {
-    // A backend without a record has never had a user, or the table was lost: then placements are counted anew.
-    const written = record?.value ?? { users: 0, isSettled: false }
-    this.#counts.push({
-      backend,
-      isRetired,
-      users: written.users,
-      changing: 0,
-      written,
-      revision: record?.revision ?? 0,
-    })
+  /** Counts the user on all of them; what fails leaves the user on those of `before`. */
+  async #cover(user: string, backends: readonly number[], before: readonly number[]): Promise<void> {
+    const counts = backends.map(backend => this.#counts.get(backend)).filter(count => count !== undefined)
+    for (const count of counts) count.changeBegins()
+    this.#underWay.set(user, backends)
+    this.#moved?.set(user, backends)
+    try {
+      await Promise.all(counts.map(count => count.cover()))
+    } catch (error) {
+      this.end(user, ...before)
+      throw error
+    }
   }
 
-  #find(backend: number): Count | undefined {
-    const guess = this.#counts[backend]
-    return guess?.backend === backend ? guess : this.#counts.find(count => count.backend === backend)
-  }
-
-  async #takePlace(user: string): Promise<Count> {
+  async #takePlace(pool: Pool): Promise<number> {
     for (;;) {
-      for (; this.#firstFree < this.#counts.length; this.#firstFree++) {
-        const count = this.#counts[this.#firstFree]
-        if (!count || count.isRetired || count.users >= this.#options.usersPerBackend) continue
-        // Nothing is awaited between seeing the place and taking it: many look at the same time.
-        count.users++
-        this.#begun(user, count)
-        return count
+      const backend = this.fit.take(pool)
+      if (backend === undefined) {
+        await this.#grow(pool)
+        continue
       }
-      this.#adding ??= this.#addBackend().finally(() => {
-        this.#adding = undefined
-      })
-      await this.#adding
+      if (pool === 'normal') this.#keepSpare()
+      this.#retireWhenFull(backend)
+      return backend
     }
   }
 
-  async #addBackend(): Promise<void> {
-    const { instance, usersPerBackend, log } = this.#options
+  #retireWhenFull(backend: number): void {
+    const { reuseOldBackends = true, usersPerBackend } = this.#options
+    if (reuseOldBackends || this.fit.usersOn(backend) < usersPerBackend) return
+    this.#inBackground(this.retire(backend, 'it was full'), 'a backend could not be retired')
+  }
+
+  #keepSpare(): void {
+    if (this.fit.empty('normal').size > 0 || this.#stopping.signal.aborted) return
+    this.#inBackground(this.#grow('normal'), 'no spare backend could be made')
+  }
+
+  /** What fails is tried again when the next user comes. */
+  #inBackground(work: Promise<void>, sentence: string): void {
+    const done: Promise<void> = work
+      .catch(error => this.#options.log.warn({ err: error }, sentence))
+      .finally(() => this.#background.delete(done))
+    this.#background.add(done)
+  }
+
+  #grow(pool: Pool): Promise<void> {
+    const adding = this.#adding.get(pool) ?? this.#addBackend(pool).finally(() => this.#adding.delete(pool))
+    this.#adding.set(pool, adding)
+    return adding
+  }
+
+  async #addBackend(pool: Pool): Promise<void> {
+    // The other pool may take the number meanwhile.
+    const number = this.fit.freeNumber
+    await this.#add(number, pool, false)
+    this.#options.log.info({ backend: number, pool }, 'a backend was added')
+  }
+
+  async #add(number: number, pool: Pool, isRetired: boolean): Promise<void> {
     this.#assertLeading()
-    const backend = (this.#counts.at(-1)?.backend ?? -1) + 1
-    const record = Backend.create({ number: backend, capacity: usersPerBackend })
+    const { table, instance } = this.#keeping
+    // The number is taken at once; the backend opens when its record is there.
+    this.fit.add(number, { pool, isOpen: false })
     try {
-      await this.#backends.create(backendKey(instance, backend), record)
-      log.info({ backend }, 'a backend was added')
+      const count = new BackendCount(this.#keeping, number, await table.get(`${instancePrefix(instance)}${number}`))
+      this.#counts.set(number, count)
+      await count.settle()
+      const record = await this.#records.create(number, { isLongRun: pool === 'long-run', isRetired })
+      const users = this.fit.usersOn(number)
+      this.fit.remove(number)
+      this.fit.add(number, { pool: record.isLongRun ? 'long-run' : 'normal', users, isOpen: !record.isRetired })
     } catch (error) {
-      if (!(error instanceof ConflictError)) throw error
+      this.#counts.delete(number)
+      this.fit.remove(number)
+      throw error
     }
-    const entry = await this.#records.get(backendKey(instance, backend))
-    this.#counts.push({
-      backend,
-      isRetired: false,
-      users: entry?.value.users ?? 0,
-      changing: 0,
-      written: entry?.value ?? { users: 0, isSettled: true },
-      revision: entry?.revision ?? 0,
-    })
-  }
-
-  /** Fulfils when the record says that changes are under way and no fewer users than we count. */
-  async #cover(count: Count): Promise<void> {
-    while (count.revision === 0 || count.written.isSettled || count.written.users < count.users)
-      await this.#write(count)
-  }
-
-  #write(count: Count): Promise<void> {
-    count.writing ??= this.#writeNow(count).finally(() => {
-      count.writing = undefined
-    })
-    return count.writing
-  }
-
-  async #writeNow(count: Count): Promise<void> {
-    this.#assertLeading()
-    const key = backendKey(this.#options.instance, count.backend)
-    const value = {
-      users: count.users,
-      isSettled: count.changing === 0 && !this.#isDoubtful && this.#moved === undefined,
-    }
-    try {
-      count.revision =
-        count.revision === 0
-          ? await this.#records.create(key, value)
-          : await this.#records.update(key, value, count.revision)
-      count.written = value
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error
-      // The leader before us had a write on its way, or we are no longer the leader: then the next check says so.
-      this.#options.onFenced()
-      const entry = await this.#records.get(key)
-      count.revision = entry?.revision ?? 0
-      if (entry) count.written = entry.value
-    }
-  }
-
-  #settleSoon(count: Count): void {
-    if (count.changing > 0 || count.settling || this.#stopping.signal.aborted) return
-    count.settling = setTimeout(() => void this.#settle(count), settleMs)
-    count.settling.unref()
-  }
-
-  async #settle(count: Count): Promise<void> {
-    count.settling = undefined
-    if (count.changing > 0) return
-    if (count.written.isSettled && count.written.users === count.users) return
-    try {
-      await this.#write(count)
-      if (!count.written.isSettled) this.#settleSoon(count)
-    } catch (error) {
-      // The record stays unsettled, which is safe: whoever leads next counts anew.
-      this.#options.log.warn({ err: error, backend: count.backend }, 'the users of a backend could not be written down')
-    }
-  }
-
-  #begun(user: string, count: Count): void {
-    count.changing++
-    this.#underWay.set(user, count.backend)
-    this.#moved?.set(user, count.backend)
   }
 
   /** Counts placements until that succeeds. Who moves meanwhile is counted by what we know, all others as found. */
   async #recount(): Promise<void> {
-    const { log, onRecount, mayAct } = this.#options
+    const { bus, instance, log, onRecount, mayAct, onUnfinishedMove } = this.#options
     const { signal } = this.#stopping
     while (this.#isDoubtful && !signal.aborted && mayAct()) {
       this.#isDoubtful = false
       this.#moved = new Map(this.#underWay)
       onRecount()
       try {
-        const found = await this.#countPlacements(this.#moved)
-        for (const count of this.#counts) count.users = found.get(count.backend) ?? 0
-        this.#firstFree = 0
+        const { usersOn, unfinishedMoves } = await countPlacements(bus, instance, this.#moved)
+        // Who sits on a backend without a record must be run all the same.
+        for (const number of usersOn.keys()) await this.revive(number)
+        for (const number of this.fit.numbers()) this.fit.recounted(number, usersOn.get(number) ?? 0)
+        this.#moved = undefined
         log.info({ placements: this.users }, 'placements were counted anew')
+        for (const user of unfinishedMoves) onUnfinishedMove?.(user)
+        // Found empty, or found full.
+        this.#keepSpare()
+        for (const number of this.fit.numbers()) this.#retireWhenFull(number)
       } catch (error) {
         this.#isDoubtful = true
         log.warn({ err: error }, 'placements could not be counted anew; trying again')
         // Aborting is the one way in which this wait fails.
-        await delay(recountPauseMs, undefined, { signal, ref: false }).catch(() => signal.aborted)
+        await delay(pauseMs, undefined, { signal, ref: false }).catch(() => signal.aborted)
       }
       this.#moved = undefined
     }
-    for (const count of this.#counts) this.#settleSoon(count)
-  }
-
-  async #countPlacements(moved: ReadonlyMap<string, number | undefined>): Promise<Map<number, number>> {
-    const { bus, instance } = this.#options
-    const placements = bus.table('placements', protoValue(Placement))
-    // Looked at only when all is read: a user may move while we read.
-    const seen: [user: string, backend: number][] = []
-    for await (const { key, value } of placements.list(instancePrefix(instance)))
-      seen.push([userOfKey(key), value.backend])
-    const found = new Map<number, number>()
-    const add = (backend: number) => found.set(backend, (found.get(backend) ?? 0) + 1)
-    for (const [user, backend] of seen) if (!moved.has(user)) add(backend)
-    for (const backend of moved.values()) if (backend !== undefined) add(backend)
-    return found
+    for (const count of this.#counts.values()) count.settleSoon()
   }
 
   #assertLeading(): void {

@@ -9,7 +9,14 @@ import {
   protoValue,
   type Table,
 } from '@spectrum/bus'
-import { Command, commandCodec, Placement, Placement_State, type StopSession_Reason } from '@spectrum/messages'
+import {
+  Command,
+  commandCodec,
+  Placement,
+  type Placement_Origin,
+  Placement_State,
+  type StopSession_Reason,
+} from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
 
 /** What a session starts with. */
@@ -44,19 +51,30 @@ export class StartSessions {
   }
 
   /**
-   * Tells the worker to start the session, and marks the placement started when that is durable. Any router may do this
-   * at any time: a worker starts a generation once.
+   * Writes that the user moves from the backend of `entry` to another, which that backend is not told yet: {@link finish}
+   * does. @throws ConflictError when the placement has changed
    */
-  async finish(user: string, entry: Entry<Placement>, start: SessionStart, traceparent = ''): Promise<Placement> {
-    const { backend, generation } = entry.value
-    const { username, settings } = start
-    await this.#publish(backend, {
-      key: `start:${generation}:${user}`,
-      user,
-      generation,
-      traceparent,
-      command: { $case: 'startSession', value: { username, settings: { ...settings } } },
-    })
+  async beginMove(entry: Entry<Placement>, backend: number, generation: number): Promise<Entry<Placement>> {
+    const movedFrom = { backend: entry.value.backend, generation: entry.value.generation }
+    const value = { backend, generation, state: Placement_State.STATE_STARTING, movedFrom }
+    return { key: entry.key, value, revision: await this.placements.update(entry.key, value, entry.revision) }
+  }
+
+  /**
+   * Tells the worker to start the session, or the one that has it to hand it over, and marks the placement started when
+   * that is durable. Any router may do this at any time: a worker starts a generation once.
+   *
+   * @param start what the session starts with; not asked for one that is moved
+   */
+  async finish(
+    user: string,
+    entry: Entry<Placement>,
+    start: () => Promise<SessionStart>,
+    traceparent = '',
+  ): Promise<Placement> {
+    const { generation, movedFrom } = entry.value
+    if (movedFrom) await this.#publishMove(user, entry.value, movedFrom, traceparent)
+    else await this.#publishStart(user, entry.value, await start(), traceparent)
     const started = { ...entry.value, state: Placement_State.STATE_STARTED }
     try {
       await this.placements.update(entry.key, started, entry.revision)
@@ -72,9 +90,34 @@ export class StartSessions {
 
   /** Tells the worker to stop the session of this placement; fulfils when that is durable. */
   async stop(user: string, placement: Placement, reason: StopSession_Reason, key: string): Promise<void> {
+    const { backend, generation, movedFrom } = placement
+    const value = { reason, text: '' }
+    const command = { $case: 'stopSession', value } as const
+    const item = { key: `stop:${key}:${generation}:${user}`, user, generation, command }
+    const stops = [this.#publish(backend, item)]
+    // A session that is on its way comes through the old lane: there the stop cannot overtake it.
+    if (movedFrom) stops.push(this.#publish(movedFrom.backend, item))
+    await Promise.all(stops)
+  }
+
+  #publishStart(user: string, placement: Placement, start: SessionStart, traceparent: string): Promise<void> {
     const { backend, generation } = placement
-    const command = { $case: 'stopSession', value: { reason, text: '' } } as const
-    await this.#publish(backend, { key: `stop:${key}:${generation}:${user}`, user, generation, command })
+    const value = { username: start.username, settings: { ...start.settings } }
+    const key = `start:${generation}:${user}`
+    return this.#publish(backend, { key, user, generation, traceparent, command: { $case: 'startSession', value } })
+  }
+
+  #publishMove(user: string, to: Placement, from: Placement_Origin, traceparent: string): Promise<void> {
+    const value = { backend: to.backend, generation: to.generation }
+    const { generation } = from
+    const key = `move:${to.generation}:${user}`
+    return this.#publish(from.backend, {
+      key,
+      user,
+      generation,
+      traceparent,
+      command: { $case: 'moveSession', value },
+    })
   }
 
   async #publish(backend: number, command: Parameters<typeof Command.fromPartial>[0]): Promise<void> {
