@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createNkeys, instanceKey, natsServerConfig, type ServiceName } from '@spectrum/bus'
 import { Child } from './child.ts'
 import { repositoryRoot } from './environment.ts'
-import { type NatsServer, startNats } from './nats.ts'
+import { type NatsCluster, type NatsServer, startNats, startNatsCluster } from './nats.ts'
 import { freePort } from './ports.ts'
 import { keepRunning } from './supervisor.ts'
 import { TemporaryFolder } from './temporary.ts'
@@ -19,7 +19,10 @@ export const serviceNames = ['router', 'worker', 'frontend'] as const satisfies 
 
 /** A nats-server that carries the bus, and the secret of each service's user on it. */
 export interface BusServer {
+  /** The server, or the first of a cluster. */
   readonly nats: NatsServer
+  /** All servers of a cluster; absent for a single one. */
+  readonly cluster?: NatsCluster
   readonly seeds: Readonly<Record<ServiceName, string>>
 }
 
@@ -34,9 +37,34 @@ export async function startBusServer(
   const users = { router, worker, frontend }
   const nats = await startNats({
     ...options,
-    config: place => natsServerConfig({ ...place, users, instances: [instanceKey(jid)] }),
+    config: ({ host, port, storeDir }) =>
+      natsServerConfig({ host, port, storeDir, users, instances: [instanceKey(jid)] }),
   })
   return { nats, seeds: { router: router.seed, worker: worker.seed, frontend: frontend.seed } }
+}
+
+/** Like {@link startBusServer}, with several nats-servers that keep JetStream's data together. */
+export async function startBusCluster(jid: string, size: number): Promise<BusServer> {
+  const [router, worker, frontend] = [createNkeys(), createNkeys(), createNkeys()]
+  const users = { router, worker, frontend }
+  const cluster = await startNatsCluster(size, {
+    config: ({ cluster, host, port, storeDir }) =>
+      natsServerConfig({
+        ...{ host, port, storeDir },
+        users,
+        instances: [instanceKey(jid)],
+        ...(cluster && {
+          serverName: cluster.serverName,
+          cluster: {
+            name: cluster.name,
+            port: cluster.port,
+            routes: cluster.routes.map(port => `nats://${host}:${port}`),
+          },
+        }),
+      }),
+  })
+  const seeds = { router: router.seed, worker: worker.seed, frontend: frontend.seed }
+  return { nats: cluster.servers[0] as NatsServer, cluster, seeds }
 }
 
 /** What the services of one instance are to be run with. */
@@ -46,6 +74,8 @@ export interface GatewayOptions {
   /** More options for every service: `--irc.flood_rate=0`. Never a secret: everybody on the machine can read them. */
   readonly flags?: readonly string[]
   readonly bus: BusServer
+  /** Addresses by which a process reaches the bus, when not those of the servers: through a proxy, say. */
+  readonly natsUrls?: (service: ServiceName, index: number) => readonly string[] | undefined
   /** Ports of health and metrics, and of the routers' admin API; free ones by default. */
   readonly ports?: { readonly http?: Readonly<Record<ServiceName, number>>; readonly grpc?: number }
   /** How many processes of each service; one by default. */
@@ -304,9 +334,12 @@ async function launch(
 ): Promise<ServiceProcess> {
   const httpPort = options.ports?.http?.[service] ?? (await freePort())
   const grpcPort = service === 'router' ? (options.ports?.grpc ?? (await freePort())) : undefined
+  const { bus } = options
+  const natsUrls = options.natsUrls?.(service, index) ?? bus.cluster?.urls ?? [bus.nats.url]
   const args = [
     join(repositoryRoot, `services/${service}/src/main.ts`),
-    ...['--config', path, `--nats.servers=${options.bus.nats.url}`, `--http.port=${httpPort}`],
+    ...['--config', path, `--http.port=${httpPort}`],
+    ...natsUrls.map(url => `--nats.servers=${url}`),
     ...(grpcPort === undefined ? [] : [`--grpc.port=${grpcPort}`]),
     ...(options.flags ?? []),
   ]

@@ -10,6 +10,7 @@ export {
   type GatewayOptions,
   type GatewaySecrets,
   ServiceProcess,
+  startBusCluster,
   startBusServer,
   startGateway,
   sumOf,
@@ -17,7 +18,7 @@ export {
 export { findInspircd, startInspircd } from './inspircd.ts'
 export { IrcClient, type IrcClientOptions } from './irc-client.ts'
 export { IrcServer, type IrcServerOptions } from './irc-server.ts'
-export { NatsCluster, type NatsOptions, NatsServer, startNats, startNatsCluster } from './nats.ts'
+export { NatsCluster, type NatsOptions, type NatsPlace, NatsServer, startNats, startNatsCluster } from './nats.ts'
 export { findNgircd, startNgircd } from './ngircd.ts'
 export { freePort, isFree, isListening } from './ports.ts'
 export { PostgresServer, startPostgres } from './postgres.ts'

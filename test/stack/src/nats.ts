@@ -22,19 +22,32 @@ export function findNats(): Promise<Program> {
   return findProgram(spec)
 }
 
+/** Where a nats-server is to listen and keep its data. */
+export interface NatsPlace {
+  readonly host: string
+  readonly port: number
+  readonly storeDir: string
+  readonly cluster?: {
+    readonly name: string
+    readonly serverName: string
+    readonly port: number
+    readonly routes: readonly number[]
+  }
+}
+
 /** How a nats-server is to run. */
 export interface NatsOptions {
   /**
    * More configuration, such as an `authorization` block, or what renders the whole of it; without it everybody on
    * loopback may do everything.
    */
-  config?: string | ((place: { host: string; port: number; storeDir: string }) => string)
+  config?: string | ((place: NatsPlace) => string)
   /** Where JetStream keeps its files: a folder that stays. By default one that goes with the server. */
   storeDir?: string
   /** The client port; a free one by default. */
   port?: number
   /** The server's place in a cluster. */
-  cluster?: { name: string; serverName: string; port: number; routes: readonly number[] }
+  cluster?: Required<NatsPlace>['cluster']
   /** Called with each line of its log. */
   onLine?: (line: string) => void
 }
@@ -71,7 +84,10 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const monitorPort = await freePort()
   const storeDir = options.storeDir ?? join(folder.path, 'store')
   const place = { host: '127.0.0.1', port, storeDir }
-  const text = typeof options.config === 'function' ? options.config(place) : configuration(place, options)
+  const text =
+    typeof options.config === 'function'
+      ? options.config({ ...place, ...(options.cluster && { cluster: options.cluster }) })
+      : configuration(place, options)
   const config = join(folder.path, 'nats.conf')
   await writeFile(config, `${text}\nhttp: "127.0.0.1:${monitorPort}"\n`)
   const child = await startChild(
@@ -131,7 +147,7 @@ export class NatsCluster implements AsyncDisposable {
 }
 
 /** Starts a JetStream cluster of this many nodes on loopback, and waits until it has a leader. */
-export async function startNatsCluster(size: number, options: { config?: string } = {}): Promise<NatsCluster> {
+export async function startNatsCluster(size: number, options: Pick<NatsOptions, 'config'> = {}): Promise<NatsCluster> {
   const routes = await Promise.all(Array.from({ length: size }, () => freePort()))
   const starting = routes.map((port, index) =>
     startNats({ ...options, cluster: { name: 'spectrum', serverName: `node${index + 1}`, port, routes } }),

@@ -1,0 +1,161 @@
+import {
+  type BusServer,
+  type EjabberdServer,
+  type Gateway,
+  type IrcServer,
+  type NatsServer,
+  type PostgresServer,
+  type ProsodyServer,
+  type ServiceProcess,
+  startBusCluster,
+  startBusServer,
+  startEjabberd,
+  startErgo,
+  startGateway,
+  startNgircd,
+  startPostgres,
+  startProsody,
+} from '@spectrum/stack'
+import type { LoadTarget } from './load/load.ts'
+import { type Tap, TcpProxy } from './tcp-proxy.ts'
+
+/** What a fault needs to happen to. */
+export interface Topology {
+  readonly xmpp?: 'prosody' | 'ejabberd'
+  /** A cluster keeps everything three times. */
+  readonly nats?: 'single' | 'cluster'
+  readonly irc?: 'ngircd' | 'ergo'
+  readonly network?: 'irc' | 'parrot'
+  /** The frontends reach the XMPP server through a proxy. */
+  readonly hasComponentProxy?: boolean
+  /** The first worker reaches NATS through a proxy. */
+  readonly hasNatsProxy?: boolean
+  /** Global settings of Prosody. */
+  readonly prosody?: string
+  /** Options of the services. */
+  readonly flags?: readonly string[]
+}
+
+export const jid = 'irc.localhost'
+
+/** Ten users on a backend: the fifty are spread over five of them, and these over the workers. */
+const usersPerBackend = 10
+
+/** Real servers on loopback and the gateway's processes between them. */
+export class System implements AsyncDisposable {
+  readonly topology: Topology
+  readonly xmpp: ProsodyServer | EjabberdServer
+  readonly irc: IrcServer
+  readonly bus: BusServer
+  readonly postgres: PostgresServer
+  readonly gateway: Gateway
+  readonly componentProxy: TcpProxy | undefined
+  readonly natsProxy: TcpProxy | undefined
+  readonly #resources: AsyncDisposableStack
+  readonly #taps: { tap: Tap | undefined }
+
+  private constructor(
+    parts: Pick<System, 'topology' | 'xmpp' | 'irc' | 'bus' | 'postgres' | 'gateway' | 'componentProxy' | 'natsProxy'>,
+    taps: { tap: Tap | undefined },
+    resources: AsyncDisposableStack,
+  ) {
+    this.topology = parts.topology
+    this.xmpp = parts.xmpp
+    this.irc = parts.irc
+    this.bus = parts.bus
+    this.postgres = parts.postgres
+    this.gateway = parts.gateway
+    this.componentProxy = parts.componentProxy
+    this.natsProxy = parts.natsProxy
+    this.#taps = taps
+    this.#resources = resources
+  }
+
+  /** Starts everything, and waits until the gateway serves. */
+  static async start(topology: Topology, onEvent: (sentence: string) => void): Promise<System> {
+    await using resources = new AsyncDisposableStack()
+    const secret = 'component-secret'
+    const component = { jid, secret }
+    const taps: { tap: Tap | undefined } = { tap: undefined }
+    const xmpp = resources.use(
+      topology.xmpp === 'ejabberd'
+        ? await startEjabberd({ component })
+        : await startProsody({ component, conflictResolve: 'kick_old', config: topology.prosody ?? '' }),
+    )
+    const irc = resources.use(await (topology.irc === 'ergo' ? startErgo() : startNgircd()))
+    const bus = topology.nats === 'cluster' ? await startBusCluster(jid, 3) : await startBusServer(jid)
+    resources.use(bus.cluster ?? bus.nats)
+    const postgres = resources.use(await startPostgres())
+    const databaseUrl = await postgres.createDatabase()
+    const componentProxy = topology.hasComponentProxy
+      ? resources.use(await TcpProxy.start(xmpp.componentPort, (direction, chunk) => taps.tap?.(direction, chunk)))
+      : undefined
+    const natsProxy = topology.hasNatsProxy ? resources.use(await TcpProxy.start(bus.nats.port)) : undefined
+    const { network = 'irc' } = topology
+    const gateway = resources.use(
+      await startGateway({
+        cfg: [
+          '[service]',
+          ...[`jid = ${jid}`, 'server = 127.0.0.1', `port = ${componentProxy?.port ?? xmpp.componentPort}`],
+          ...[`backend = ${network}`, `users_per_backend = ${usersPerBackend}`],
+          ...(network === 'irc' ? [`irc_server = 127.0.0.1:${irc.port}`] : []),
+          ...['[database]', 'type = pqxx'],
+          ...(network === 'irc' ? ['[irc]', 'flood_rate = 0'] : []),
+          '',
+        ].join('\n'),
+        flags: [...(topology.nats === 'cluster' ? ['--nats.replicas=3'] : []), ...(topology.flags ?? [])],
+        bus,
+        processes: { frontend: 2, router: 2, worker: 3 },
+        natsUrls: (service, index) =>
+          natsProxy && service === 'worker' && index === 0 ? [`nats://127.0.0.1:${natsProxy.port}`] : undefined,
+        secrets: { componentPassword: secret, databaseUrl },
+        onEvent,
+      }),
+    )
+    await gateway.ready({ deadlineMs: 120_000 })
+    return new System(
+      { topology, xmpp, irc, bus, postgres, gateway, componentProxy, natsProxy },
+      taps,
+      resources.move(),
+    )
+  }
+
+  /** Where the load connects to. */
+  get target(): LoadTarget {
+    const { xmpp, irc } = this
+    const { clientPort, domain } = xmpp
+    return {
+      ...{ clientPort, domain, gateway: jid, ircPort: irc.port },
+      addUser: (name, password) => xmpp.addUser(name, password),
+    }
+  }
+
+  get natsServers(): readonly NatsServer[] {
+    return this.bus.cluster?.servers ?? [this.bus.nats]
+  }
+
+  /** Reads along between the frontends and the XMPP server, where there is a proxy. */
+  set tap(tap: Tap | undefined) {
+    this.#taps.tap = tap
+  }
+
+  /** The process of these that has most of a metric. */
+  async most(processes: readonly ServiceProcess[], metric: string): Promise<ServiceProcess> {
+    const values = await Promise.all(processes.map(async process => ({ process, value: await process.metric(metric) })))
+    values.sort((a, b) => b.value - a.value)
+    const [most] = values
+    if (most === undefined || most.value === 0) throw new Error(`no process has any ${metric}`)
+    return most.process
+  }
+
+  /** The last lines of every process, for a report of what went wrong. */
+  logs(lines: number): string {
+    return this.gateway.processes
+      .map(({ name, child }) => `── ${name} (pid ${child.pid})\n${child.lines.slice(-lines).join('\n')}`)
+      .join('\n')
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#resources.disposeAsync()
+  }
+}
