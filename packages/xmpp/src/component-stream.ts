@@ -2,6 +2,7 @@
 import { Socket } from 'node:net'
 import { type ComponentEntity, component } from '@xmpp/component'
 import type { Element } from './element.ts'
+import { LifeProbe } from './life-probe.ts'
 import { type ParserLimits, StanzaParser } from './stanza-parser.ts'
 
 /** Fields first, then a fixed sentence. Which component it is, the caller's log says itself. */
@@ -25,8 +26,8 @@ export interface StreamOptions {
 export interface StreamListener {
   /** The handshake is done: stanzas flow. */
   onOnline(): void
-  /** The stream that was online is gone. */
-  onOffline(): void
+  /** The stream that was online is gone; `isGivenUp` by us, for its silence. */
+  onOffline(isGivenUp: boolean): void
   onStanza(stanza: Element): void
   /** All that was written has gone to the kernel. */
   onDrain(): void
@@ -40,6 +41,10 @@ const refusedDelayMs = 1_000
 const farewellMs = 5_000
 const longestDelayMs = 30_000
 const handshakeTimeoutMs = 10_000
+/** A server that lives again after a standstill first reads what was written to it; so long it may take to answer that. */
+const graceMs = 5_000
+/** Silence that was not told again for so long is over. */
+const silenceOverMs = 3_000
 /** Thrown out by another connection of our domain: two that both came back at once would take turns for ever. */
 const firstConflictDelayMs = 10_000
 const longestConflictDelayMs = 300_000
@@ -64,6 +69,9 @@ export class ComponentStream {
   /** The last trouble that was logged, so that a server away for hours costs one line. */
   #told = ''
   #watchdog: NodeJS.Timeout | undefined
+  #silentAt = Number.NEGATIVE_INFINITY
+  #probe: LifeProbe | undefined
+  #isGivenUp = false
 
   constructor(options: StreamOptions, listener: StreamListener) {
     this.#options = options
@@ -98,7 +106,58 @@ export class ComponentStream {
   /** Gives the stream up at once; a new one follows. */
   abandon(reason: string): void {
     this.#tell(reason, { reason }, 'component stream abandoned')
+    this.#isGivenUp = true
     this.#entity.socket?.destroy()
+  }
+
+  /**
+   * The server says nothing; told again each second while it does not. What it wrote to this stream and we have not read would
+   * be lost with the stream, also what it writes on waking up: so the stream is given up only when the server answers another
+   * connection and still not this one.
+   */
+  silent(reason: string): void {
+    const now = performance.now()
+    if (now - this.#silentAt > silenceOverMs) this.#endProbe()
+    this.#silentAt = now
+    const { host, port, domain } = this.#options
+    if (this.#probe === undefined || this.#probe.hasFailed) {
+      this.#tell(
+        `silent: ${reason}`,
+        { reason },
+        'the component stream is kept until the server answers another connection',
+      )
+      this.#probe = new LifeProbe({ host, port, domain })
+    } else if (this.#probe.answeredAt !== undefined && now - this.#probe.answeredAt > graceMs) {
+      this.#endProbe()
+      this.abandon(reason)
+    }
+  }
+
+  get isSilent(): boolean {
+    return performance.now() - this.#silentAt < silenceOverMs
+  }
+
+  /**
+   * Another connection of ours is about to take the domain over: reads to the end that the server makes, and connects no more.
+   * True when that end came within the deadline.
+   */
+  async replaced(deadlineMs: number): Promise<boolean> {
+    this.#isStopped = true
+    this.#entity.reconnect.stop()
+    const { socket } = this.#entity
+    if (socket === null || socket.destroyed) return true
+    this.resume()
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const timer = setTimeout(() => resolve(false), deadlineMs)
+    socket.once('close', () => resolve(true))
+    const hasEnded = await promise
+    clearTimeout(timer)
+    return hasEnded
+  }
+
+  #endProbe(): void {
+    this.#probe?.[Symbol.dispose]()
+    this.#probe = undefined
   }
 
   /** Stops reading stanzas. */
@@ -118,6 +177,7 @@ export class ComponentStream {
     this.#isStopped = true
     this.#entity.reconnect.stop()
     clearTimeout(this.#watchdog)
+    this.#endProbe()
     const { socket } = this.#entity
     if (socket === null || socket.destroyed) return
     const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
@@ -201,7 +261,7 @@ export class ComponentStream {
     } else if (condition === 'conflict') {
       // Refused while another holds the domain: look again each second. Thrown out by another: give way, ever longer.
       this.#entity.reconnect.delay = this.#isOnline ? this.#conflictDelay() : refusedDelayMs
-      this.#tell(condition, {}, 'another connection has the component’s domain')
+      this.#tell(condition, {}, this.#isOnline ? kickedOut : refused)
     } else {
       this.#tell(condition ?? error.message, { reason: condition ?? error.message }, 'component connection failed')
     }
@@ -211,10 +271,13 @@ export class ComponentStream {
 
   #onDisconnect(): void {
     clearTimeout(this.#watchdog)
+    const isGivenUp = this.#isGivenUp
+    this.#isGivenUp = false
     if (!this.#isOnline) return
     this.#isOnline = false
+    this.#endProbe()
     if (!this.#isStopped) this.#options.log.warn({}, 'component disconnected')
-    this.#listener.onOffline()
+    this.#listener.onOffline(isGivenUp)
   }
 
   #tell(kind: string, fields: object, message: string): void {
@@ -224,5 +287,10 @@ export class ComponentStream {
     this.#options.log.warn({ host, port, ...fields }, message)
   }
 }
+
+const kickedOut =
+  'another connection has taken the component’s domain; waiting before the next try, so that the two do not take turns'
+const refused =
+  'the server keeps another connection of the component’s domain; trying each second (Prosody: with component_conflict_resolve = "kick_old" the new one takes over at once)'
 
 const isStanza = ({ name }: Element): boolean => name === 'message' || name === 'presence' || name === 'iq'

@@ -36,11 +36,13 @@ export interface ComponentOptions {
 export class Component {
   readonly #stream: ComponentStream
   readonly #output: ConfirmedOutput
+  readonly #onStanza: (stanza: Element) => void
   /** The JID that our own IQs are from. */
   readonly jid: string
 
   constructor(options: ComponentOptions) {
     this.jid = `${options.domain}/${options.resource}`
+    this.#onStanza = stanza => options.onStanza(stanza)
     const maxStanzaBytes = options.maxStanzaBytes ?? 262_144
     const limits = {
       maxDepth: options.maxDepth ?? 64,
@@ -53,7 +55,7 @@ export class Component {
       maxStanzaBytes,
       write: xml => this.#stream.write(xml),
       isDrained: () => this.#stream.bufferedBytes === 0,
-      abandon: reason => this.#stream.abandon(reason),
+      abandon: reason => this.#stream.silent(reason),
       onUnconfirmable: () =>
         options.log.warn(
           { jid: options.domain },
@@ -66,17 +68,13 @@ export class Component {
     this.#stream = new ComponentStream(
       { ...options, limits },
       {
-        onStanza: stanza => {
-          this.#output.heard()
-          if (stanza.name === 'iq' && this.#isOwn(stanza) && this.#output.returned(String(stanza.attrs.id))) return
-          options.onStanza(stanza)
-        },
+        onStanza: stanza => this.receive(stanza),
         onOnline: () => {
           options.onOnline?.()
           this.#output.opened()
         },
-        onOffline: () => {
-          this.#output.lost()
+        onOffline: isGivenUp => {
+          this.#output.lost(!isGivenUp)
           options.onOffline?.()
         },
         onDrain: () => this.#output.drained(),
@@ -86,6 +84,11 @@ export class Component {
 
   get isOnline(): boolean {
     return this.#stream.isOnline
+  }
+
+  /** Nothing has come back for 15 s on a stream that stands. */
+  get isSilent(): boolean {
+    return this.#stream.isSilent
   }
 
   /** True while so much output waits that its source should. */
@@ -112,6 +115,31 @@ export class Component {
    */
   send(item: OutputItem): number {
     return this.#output.send(item)
+  }
+
+  /**
+   * A stanza from the server. Also one that the server wrote to another process's stream of the same domain and that is for
+   * this one: a barrier was processed after all that was written before it, whichever stream it comes back on.
+   */
+  receive(stanza: Element): void {
+    this.#output.heard()
+    if (stanza.name === 'iq' && this.#isOwn(stanza) && this.#output.returned(String(stanza.attrs.id))) return
+    this.#onStanza(stanza)
+  }
+
+  /** While true, what other processes would pass on to {@link receive} cannot reach us, so that silence proves nothing. */
+  isCutOff(isCutOff: boolean): void {
+    this.#output.paused(isCutOff, 'detour')
+  }
+
+  /** See {@link ComponentStream.replaced}. */
+  replaced(deadlineMs: number): Promise<boolean> {
+    return this.#stream.replaced(deadlineMs)
+  }
+
+  /** After the end: unconfirmed stanzas that nobody would send again (those without `onReopened`), for another process. */
+  takeAnswers(): string[] {
+    return this.#output.takeAnswers()
   }
 
   /** Stops reading, for a consumer that cannot take more. */

@@ -4,8 +4,15 @@ import { escapeAttribute, exceeds } from './xml.ts'
 export interface OutputItem {
   /** Each one whole stanza in strict XML (see xml.ts). One beyond the server's limit is left out and counted. */
   readonly stanzas: readonly string[]
+  /** Streams that it has died with before, as {@link onReopened} told. Default 0. */
+  readonly deaths?: number
   /** The server has processed it. */
   onConfirmed?(): void
+  /**
+   * A new stream begins, and the item is unconfirmed: it is given back, having died with so many streams, and whoever sent it
+   * sends it again if it still should go. Without this it is written again as it is.
+   */
+  onReopened?(deaths: number): void
   /** The stream died three times with this item unconfirmed, the last time with nothing else: it is not sent again. */
   onPoison?(): void
 }
@@ -26,7 +33,7 @@ export interface OutputOptions {
   write(xml: string): void
   /** True when all that was written has gone to the kernel. */
   isDrained(): boolean
-  /** Gives the stream up. */
+  /** Nothing has come back for 15 s. Called each second while that lasts. */
   abandon(reason: string): void
   /** The server is alive and has never returned a barrier: from now on what is written counts as processed. */
   onUnconfirmable?(): void
@@ -47,6 +54,8 @@ const silenceMs = 15_000
 /** How often that is looked at; after a multiple of it this process itself stood still, and the answers are still unread. */
 const checkMs = 1_000
 const standstillMs = 3_000
+/** Barriers may be lost on their way back through other processes, so that another is written when one is late. */
+const anotherBarrierMs = 5_000
 /** An idle stream is tried as often. */
 const idleMs = 30_000
 /** Written and unconfirmed, at most, in UTF-16 units. */
@@ -86,7 +95,8 @@ export class ConfirmedOutput {
   #barriers: Barrier[] = []
   #stream = 0
   #isOpen = false
-  #isPaused = false
+  /** Why no barrier can return just now. */
+  readonly #pauses = new Set<'reading' | 'detour'>()
   #resumedAt = 0
   /** Entries written, and confirmed, on this stream. */
   #written = 0
@@ -143,33 +153,41 @@ export class ConfirmedOutput {
       item.onConfirmed?.()
       return 0
     }
-    this.#waiting.push({ item, xml, stanzas, deaths: 0 })
+    this.#waiting.push({ item, xml, stanzas, deaths: item.deaths ?? 0 })
     this.#waitingLength += xml.length
     if (this.isCongested) this.#wasCongested = true
     this.#queueFlush()
     return stanzas
   }
 
-  /** A new stream: what was unconfirmed on the last goes first. */
+  /** A new stream: what was unconfirmed on the last goes first, or is given back. */
   opened(): void {
     this.#isOpen = true
+    const waiting = this.#waiting.drain()
+    this.#waiting.unshift(waiting.filter(({ item }) => item.onReopened === undefined))
     this.#stream++
     this.#lastBarrierAt = this.#checkedAt = this.#options.now()
     this.#silenceTimer = setInterval(() => this.#checkSilence(), checkMs)
+    for (const { item, xml, deaths } of waiting) {
+      if (item.onReopened === undefined) continue
+      this.#waitingLength -= xml.length
+      item.onReopened(deaths)
+    }
     this.#queueFlush()
+    if (this.backlog === 0) this.#settle()
   }
 
-  /** The stream is gone. */
-  lost(): void {
+  /** The stream is gone; `isSuspicious` unless it was given up by ourselves, for which no item can be blamed. */
+  lost(isSuspicious = true): void {
     if (!this.#isOpen) return
     this.#isOpen = false
     clearTimeout(this.#barrierTimer)
     clearInterval(this.#silenceTimer)
     this.#barrierTimer = undefined
-    const suspect = this.#suspect
+    const suspect = isSuspicious ? this.#suspect : undefined
     this.#suspect = undefined
     const again = this.#unconfirmed.drain()
-    for (const entry of again) entry.deaths++
+    if (isSuspicious) for (const entry of again) entry.deaths++
     this.#waiting.unshift(suspect === undefined ? again : again.filter(entry => entry !== suspect))
     this.#waitingLength += this.#unconfirmedLength
     this.#unconfirmedLength = this.#written = this.#confirmed = this.#unbarriered = 0
@@ -180,10 +198,18 @@ export class ConfirmedOutput {
     suspect.item.onPoison?.()
   }
 
-  /** The reader stands still, so no barrier can return: silence proves nothing meanwhile. */
-  paused(isPaused: boolean): void {
-    this.#isPaused = isPaused
+  /** The reader stands still, or what other processes have to pass on cannot reach us: silence proves nothing meanwhile. */
+  paused(isPaused: boolean, why: 'reading' | 'detour' = 'reading'): void {
+    if (isPaused) this.#pauses.add(why)
+    else this.#pauses.delete(why)
     this.#resumedAt = this.#options.now()
+  }
+
+  /** What is not confirmed and would be written again as it is; it is forgotten here. */
+  takeAnswers(): string[] {
+    const entries = [...this.#unconfirmed.drain(), ...this.#waiting.drain()]
+    this.#waitingLength = this.#unconfirmedLength = 0
+    return entries.filter(({ item }) => item.onReopened === undefined).map(({ xml }) => xml)
   }
 
   /** The server said something. */
@@ -236,7 +262,10 @@ export class ConfirmedOutput {
       this.#wasCongested = false
       for (const listener of this.#reliefs) listener()
     }
-    if (this.backlog > 0) return
+    if (this.backlog === 0) this.#settle()
+  }
+
+  #settle(): void {
     for (const listener of this.#idles) listener()
     this.#idles.clear()
   }
@@ -298,7 +327,7 @@ export class ConfirmedOutput {
     const now = this.#options.now()
     if (now - this.#checkedAt > standstillMs) this.#resumedAt = now
     this.#checkedAt = now
-    if (this.#isPaused) return
+    if (this.#pauses.size > 0) return
     if (this.#proof === 'absent') {
       if (now - this.#lastBarrierAt <= idleMs) return
       this.#barriers = []
@@ -318,6 +347,8 @@ export class ConfirmedOutput {
       if (this.#options.isDrained()) this.drained()
     } else if (now - Math.max(oldest.writtenAt, this.#resumedAt) > silenceMs) {
       this.#options.abandon('the XMPP server does not answer')
+    } else if (this.#proof === 'given' && now - this.#lastBarrierAt > anotherBarrierMs) {
+      this.#options.write(this.#barrier())
     }
   }
 }
