@@ -98,9 +98,11 @@ export class Connection {
     const attempt = new AbortController()
     const stop = (): void => attempt.abort()
     signal.addEventListener('abort', stop, { once: true })
-    const timer = setTimeout(() => this.#giveUp(attempt), REGISTRATION_MS)
+    let timer: NodeJS.Timeout | undefined
     try {
+      // Its turn to connect may take minutes to come; connecting itself has a limit of its own.
       const socket = await this.#parts.host.connect(this.#connectTarget(namedBy), attempt.signal)
+      timer = setTimeout(() => this.#giveUp(attempt), REGISTRATION_MS)
       await this.#converse(socket, signal, () => clearTimeout(timer))
     } catch (error) {
       if (signal.aborted) return

@@ -45,6 +45,10 @@ export class RecordingHost implements Host {
     return Promise.resolve()
   }
 
+  async admit(_host: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+  }
+
   async connect(target: ConnectTarget, signal: AbortSignal): Promise<Duplex> {
     this.targets.push(target)
     const socket = target.tls

@@ -27,6 +27,9 @@ import { aborted, paused } from './pause.ts'
 import { expel } from './rooms.ts'
 import type { World } from './world.ts'
 
+/** Nothing is connected to: the name under which logins are counted. */
+const parrotHost = 'parrot'
+
 /** One signed-in user of the pretend network. */
 export class ParrotSession implements Session, Inhabitant {
   readonly features: SessionFeatures
@@ -78,7 +81,7 @@ export class ParrotSession implements Session, Inhabitant {
   async run(signal: AbortSignal): Promise<void> {
     const over = AbortSignal.any([signal, this.#over.signal])
     this.#host.state('connecting')
-    if (await paused(this.latencyMs, over)) {
+    if (await this.#admitted(over)) {
       checkLogin(this.#account)
       this.#world.enter(this, new NetworkError('conflict', 'Signed in elsewhere.'))
       this.#isOnline = true
@@ -89,6 +92,17 @@ export class ParrotSession implements Session, Inhabitant {
       this.#moveOut(signal.aborted)
     }
     if (!signal.aborted) throw this.#over.signal.reason
+  }
+
+  /** The parrots' house has one door: whether the session was let in before it was over. */
+  async #admitted(over: AbortSignal): Promise<boolean> {
+    try {
+      await this.#host.admit(parrotHost, over)
+    } catch (error) {
+      if (over.aborted) return false
+      throw error
+    }
+    return paused(this.latencyMs, over)
   }
 
   send(message: OutgoingMessage): SentMessage | Promise<SentMessage> {

@@ -32,6 +32,10 @@ const deniedToFrontends = [
   'SaveContacts',
   'Release',
   'RemovePlacement',
+  'TakeLoginTurns',
+  'ReportThrottling',
+  'SaveSessions',
+  'ReportIdle',
 ]
 
 /** The tables that a service may read. */

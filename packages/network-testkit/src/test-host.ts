@@ -97,6 +97,11 @@ export class TestHost implements Host {
     this.savedAccounts.push(change)
   }
 
+  /** Lets everybody in at once. */
+  async admit(_host: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+  }
+
   async connect(target: ConnectTarget, signal: AbortSignal): Promise<Duplex> {
     this.connects++
     const socket = await this.#connect(target, signal)

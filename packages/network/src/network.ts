@@ -124,6 +124,12 @@ export interface Host {
   /** Replaces what is stored of the account (a renewed token). Fulfils when it is stored. */
   saveAccount(change: Partial<Pick<Account, 'password' | 'extra'>>): Promise<void>
   /**
+   * Fulfils when a login to this host may begin: hosts are asked only so often, by all workers together. {@link Host.connect}
+   * asks by itself; a network that opens no socket of its own asks before it logs in. May take minutes while many come
+   * back; rejects with the signal's reason, and for nothing else.
+   */
+  admit(host: string, signal: AbortSignal): Promise<void>
+  /**
    * The only way to the outside: resolves the name, applies the egress policy to every address and connects to the one
    * that was checked. Rejects NetworkError: `not-allowed` for a refused target, `unreachable` otherwise.
    */

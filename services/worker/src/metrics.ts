@@ -7,6 +7,7 @@ export interface WorkerState {
   onlineSessions(): number
   rooms(): number
   waitingCommands(): number
+  waitingLogins(): number
   heldEventBytes(): number
 }
 
@@ -21,6 +22,14 @@ export function defineWorkerMetrics(registry: Registry, state: WorkerState) {
     rooms: gauge('worker_rooms', 'Rooms that sessions are in, counted once for each session.', [], state.rooms),
     waiting: gauge('worker_commands_waiting', 'Commands in the queues of sessions.', [], state.waitingCommands),
     heldEvents: gauge('worker_events_held_bytes', 'Events that the bus does not take now.', [], state.heldEventBytes),
+    waitingLogins: gauge('worker_logins_waiting', 'Logins that wait for their turn.', [], state.waitingLogins),
+    loginTurns: counter(
+      'worker_login_turns_total',
+      'Turns to log in: used, granted too late to be used, or granted when nobody waited any more.',
+      ['result'],
+    ),
+    loginAsksFailed: counter('worker_login_asks_failed_total', 'Times that no router granted turns to log in.'),
+    loginsThrottled: counter('worker_logins_throttled_total', 'Times that a host said that it is asked too often.'),
     commands: counter('worker_commands_total', 'Commands by kind and result: done, or the failure code.', [
       'kind',
       'result',

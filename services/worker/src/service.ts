@@ -1,4 +1,4 @@
-import { connectBus, instanceKey, placementKey, protoValue } from '@spectrum/bus'
+import { connectBus, instanceKey, leaderResource, placementKey, protoValue } from '@spectrum/bus'
 import { Placement, RouterDefinition, SessionSnapshot } from '@spectrum/messages'
 import type { Clock, Network } from '@spectrum/network'
 import type { RunningService, ServiceContext } from '@spectrum/service-kit'
@@ -6,6 +6,7 @@ import { createAccounts, InstanceKey } from './accounts.ts'
 import { Backends } from './backends/backends.ts'
 import { Egress } from './egress/connect.ts'
 import { EgressPolicy } from './egress/policy.ts'
+import { LoginTurns } from './logins/login-turns.ts'
 import { keepManifest } from './manifest.ts'
 import { defineWorkerMetrics } from './metrics.ts'
 import { defaultLimits, type SessionContext, type SessionLimits } from './sessions/context.ts'
@@ -32,6 +33,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
 
   let backends: Backends | undefined
   let lanes: EventLanes | undefined
+  let logins: LoginTurns | undefined
   const sum = (of: (session: Session) => number): number => {
     let total = 0
     for (const session of backends?.sessions() ?? []) total += of(session)
@@ -43,6 +45,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
     onlineSessions: () => sum(session => (session.connection.isOnline ? 1 : 0)),
     rooms: () => sum(session => session.rooms.size),
     waitingCommands: () => sum(session => session.queue.length),
+    waitingLogins: () => logins?.waiting ?? 0,
     heldEventBytes: () => lanes?.heldBytes ?? 0,
   })
 
@@ -86,6 +89,19 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
       onRefused: reason => metrics.egressRefused.inc({ reason }),
     })
     const key = new InstanceKey(bus, router)
+    const leader = bus.client(RouterDefinition, { target: leaderResource(instance), timeoutMs: 2_000 })
+    logins = stack.use(
+      new LoginTurns({
+        process: bus.processId,
+        clock,
+        log,
+        ask: request => leader.takeLoginTurns(request),
+        report: request => leader.reportThrottling(request),
+        onTurns: (result, count) => metrics.loginTurns.inc({ result }, count),
+        onAskFailed: () => metrics.loginAsksFailed.inc(),
+        onThrottled: () => metrics.loginsThrottled.inc(),
+      }),
+    )
     const sessions: SessionContext = {
       connector,
       manifest,
@@ -97,6 +113,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
       accounts: createAccounts(bus, router, instance),
       laneOf: user => eventLanes.laneOf(user),
       openPassword: sealed => key.open(sealed),
+      logins,
       connect: (target, signal) => egress.connect(target, signal),
     }
     const placements = bus.table('placements', protoValue(Placement))

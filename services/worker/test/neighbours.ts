@@ -8,6 +8,7 @@ import {
   eventLane,
   instanceKey,
   type LanePublisher,
+  leaderResource,
   placementKey,
   protoValue,
   sealTo,
@@ -54,6 +55,8 @@ export class Neighbours implements AsyncDisposable {
   readonly frontend: Bus
   readonly events: Event[] = []
   readonly released: string[] = []
+  /** Hosts that throttled. */
+  readonly throttled: string[] = []
   readonly accounts = new Map<string, Registered>()
   readonly instanceKeys = createSealingKeys()
   /** While set, the router answers requests for credentials with this. */
@@ -96,6 +99,25 @@ export class Neighbours implements AsyncDisposable {
       },
       fetchInstanceKey: async ({ publicKey }) => split(sealTo(publicKey, this.instanceKeys.privateKey)),
     })
+    router.serve(
+      RouterDefinition,
+      {
+        takeLoginTurns: async ({ wishes }) => ({
+          grants: wishes.map(({ host, source, waiting }) => ({
+            host,
+            source,
+            turns: waiting,
+            retryAfterMs: 20,
+            validMs: 2_000,
+          })),
+        }),
+        reportThrottling: async ({ host }) => {
+          this.throttled.push(host)
+          return {}
+        },
+      },
+      { target: leaderResource(instance) },
+    )
     const ownership = await frontend.owners.acquire(`partition.${instance}.0`)
     if (ownership === undefined) throw new Error('somebody else reads the events')
     await frontend.consume(eventLane(instance, 0), eventCodec, ownership, {

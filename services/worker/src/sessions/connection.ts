@@ -145,6 +145,7 @@ export class Connection {
     this.#attempt = attempt
     session.events.lane.attach(sockets)
     let onlineAt: number | undefined
+    let askedHost: string | undefined
     let failure = new NetworkError('unreachable', 'The network closed the connection.')
     try {
       const account = this.#account ?? (await fetchAccount(session))
@@ -153,18 +154,23 @@ export class Connection {
       this.#account = account
       session.learn(account)
       const isCurrent = () => this.#attempt === attempt && !attempt.signal.aborted
-      const host = createHost(session, sockets, attempt.signal, isCurrent, () => {
+      const online = () => {
         if (this.isOnline || !isCurrent()) return
         onlineAt = session.context.clock.monotonic()
         this.isOnline = true
         this.lastFailure = undefined
         session.connectionOnline()
-      })
+      }
+      const asked = (name: string) => {
+        askedHost = name
+      }
+      const host = createHost(session, sockets, attempt.signal, isCurrent, online, asked)
       this.network = session.context.connector.open(toLogin(session.user, account), host)
       await this.network.run(attempt.signal)
     } catch (error) {
       failure = NetworkError.from(error)
       if (failure.code === 'unexpected') session.log.error({ err: failure.cause }, 'a network failed unexpectedly')
+      if (failure.code === 'rate-limited' && askedHost !== undefined) session.context.logins.throttled(askedHost)
     } finally {
       attempt.abort()
       sockets.destroy()

@@ -45,7 +45,16 @@ export interface SessionContext {
   laneOf(user: string): EventLane
   /** Opens a room password that a frontend sealed to the instance. */
   openPassword(sealed: Sealed): Promise<string>
+  readonly logins: LoginGate
   connect(target: ConnectTarget, signal: AbortSignal): Promise<Duplex>
+}
+
+/** When sessions may log in to their networks' hosts: all workers together ask a host only so often. */
+export interface LoginGate {
+  /** Fulfils when it is the turn of a user who was active then; rejects with the signal's reason, and for nothing else. */
+  admit(host: string, lastActiveMs: number, signal: AbortSignal): Promise<void>
+  /** The host said that it is asked too often. */
+  throttled(host: string): void
 }
 
 /** What the router knows of a login. Calls reject NetworkError. */

@@ -9,8 +9,14 @@ export function createHost(
   signal: AbortSignal,
   isCurrent: () => boolean,
   online: () => void,
+  /** The session is about to log in to this host. */
+  asked: (host: string) => void,
 ): Host {
   const { context } = session
+  const admit = (host: string, over: AbortSignal): Promise<void> => {
+    asked(host)
+    return context.logins.admit(host, session.lastActiveMs, over)
+  }
   return {
     log: session.log,
     clock: context.clock,
@@ -24,8 +30,11 @@ export function createHost(
       if (state === 'online') online()
     },
     saveAccount: change => session.saveAccount(change),
+    admit: (host, ownSignal) => admit(host, AbortSignal.any([signal, ownSignal])),
     async connect(target, ownSignal) {
-      const socket = await context.connect(target, AbortSignal.any([signal, ownSignal]))
+      const over = AbortSignal.any([signal, ownSignal])
+      await admit(target.host, over)
+      const socket = await context.connect(target, over)
       sockets.add(socket)
       return socket
     },

@@ -7,6 +7,7 @@ import type { Session } from './session.ts'
  * count as told, joins that had not been answered are answered when the network lets the user in again.
  */
 export function restore(session: Session, snapshot: SessionSnapshot): void {
+  session.lastActiveMs = snapshot.lastActiveMs
   for (const { resource, show, status, priority } of snapshot.resources)
     session.resources.set(resource, { show, status, priority })
   session.resources.toTell(session.resources.aggregateShown())

@@ -33,6 +33,9 @@ export interface SessionStart {
 /** So many failed attempts in a row, and joins that wait are answered with the network's words. */
 const patience = 3
 
+/** Commands that come from a person's doing, not from a client's or the gateway's own routine. */
+const showsActivity: ReadonlySet<string> = new Set(['sendMessage', 'setPresence', 'joinRoom', 'setSubject'])
+
 /**
  * One live login: holds the parts that make it up and the few steps of its life that concern all of them. What commands and
  * network events do is in the files beside this one, by topic.
@@ -54,6 +57,8 @@ export class Session {
   generation: number
   username: string
   settings: Readonly<Record<string, string>>
+  /** When the user last did anything here, or the session began; milliseconds since the epoch. */
+  lastActiveMs: number
   readonly #recent = new RecentKeys()
   readonly #readiness = new Readiness()
   #traceparent = ''
@@ -70,6 +75,7 @@ export class Session {
     this.generation = start.generation
     this.username = start.username
     this.settings = start.settings
+    this.lastActiveMs = context.clock.now()
     this.context = context
     this.link = link
     const { log, metrics, limits } = context
@@ -339,6 +345,7 @@ export class Session {
     if (body === undefined) return this.suppressed('command', 'unknown')
     const kind = body.$case
     if (actsOnce.has(kind) && !this.#recent.add(command.key)) return this.suppressed(kind, 'duplicate')
+    if (showsActivity.has(kind)) this.lastActiveMs = this.context.clock.now()
     const span = command.traceparent === '' ? undefined : startSpan(`worker ${kind}`, command.traceparent)
     const isTimed = (this.#handled++ & 63) === 0
     const startedMs = isTimed ? performance.now() : 0

@@ -210,6 +210,6 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
     })),
     rooms,
     settings: { ...session.settings },
-    lastActiveMs: session.context.clock.now(),
+    lastActiveMs: session.lastActiveMs,
   }
 }
