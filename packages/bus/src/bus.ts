@@ -7,7 +7,7 @@ import { Bucket } from './bucket.ts'
 import { Connection } from './connection.ts'
 import { type ConsumerContext, CursorConsumer } from './consumer.ts'
 import type { CursorRecord } from './cursor.ts'
-import { DeadLetters } from './dead-letters.ts'
+import { type DeadLetter, DeadLetters } from './dead-letters.ts'
 import { DeathWatch } from './death-watch.ts'
 import { Heartbeat, type HeartbeatRecord } from './heartbeat.ts'
 import { heldLanes } from './held-lanes.ts'
@@ -41,6 +41,11 @@ export interface Bus extends AsyncDisposable {
    * after its owner has finished what is in it.
    */
   heldLanes(lane: Lane): Promise<ReadonlyMap<string, number>>
+  /**
+   * Puts aside what must not be tried again, where an operator finds it (the stream `dead.<instance>`); counted as `bus_dead`.
+   * Fulfils when it is stored, or, logged and counted, given up; never rejects. Frontends and workers may.
+   */
+  setAside(letter: DeadLetter): Promise<void>
   readonly owners: Owners
   table<T>(name: TableName, codec?: ValueCodec<T>): Table<T>
   /** Calls a service: any of its processes, or the one that serves under `target`. */
@@ -82,6 +87,7 @@ const defaultTimings: Timings = {
   commitMs: 50,
   purgeMs: 5000,
   ackTimeoutMs: 1500,
+  fullPatienceMs: 2000,
 }
 const flushOnCloseMs = 2000
 const purgeSpacingMs = 100
@@ -109,6 +115,7 @@ class NatsBus implements Bus {
   readonly #heartbeat: Heartbeat
   readonly #deaths: DeathWatch
   readonly #consumers: ConsumerContext
+  readonly #dead: DeadLetters
   readonly #closing: AbortController
   readonly #publishers = new Map<string, BatchPublisher<never>>()
 
@@ -137,6 +144,7 @@ class NatsBus implements Bus {
       service,
       process: processId,
       ackTimeoutMs: this.#timings.ackTimeoutMs,
+      fullPatienceMs: this.#timings.fullPatienceMs,
     })
     this.#broker = new RequestBroker(connection, options, processId)
     const heartbeats = this.#bucket<HeartbeatRecord>('heartbeats')
@@ -149,13 +157,14 @@ class NatsBus implements Bus {
       deaths: this.#deaths,
       process: processId,
     })
+    this.#dead = new DeadLetters(connection, instance)
     this.#consumers = {
       connection,
       readers: this.#readers,
       streams,
       cursors: this.#bucket<CursorRecord>('cursors'),
       ticker: this.#ticker,
-      dead: new DeadLetters(connection, instance),
+      dead: this.#dead,
       purges: new Pacer(purgeSpacingMs),
       process: processId,
       timings: this.#timings,
@@ -203,6 +212,10 @@ class NatsBus implements Bus {
 
   heldLanes(lane: Lane): Promise<ReadonlyMap<string, number>> {
     return heldLanes(this.#connection, lane)
+  }
+
+  setAside(letter: DeadLetter): Promise<void> {
+    return this.#dead.put(letter)
   }
 
   table<T>(name: TableName, codec?: ValueCodec<T>): Table<T> {

@@ -7,6 +7,18 @@ const maxWaiting = 64
 const attempts = 10
 const timeoutMs = 1000
 
+/** What is put aside, and what an operator must know of it. */
+export interface DeadLetter {
+  /** {@link Lane.key}, when it came over a lane; with the sequence in its stream. */
+  readonly lane?: string
+  readonly sequence?: number
+  /** A code: becomes a label. */
+  readonly reason: string
+  readonly data: Uint8Array
+  /** Bare JID of who sent it, or was to get it. */
+  readonly user?: string
+}
+
 /** Puts what cannot be handled aside, where an operator finds it; never holds up the lane. */
 export class DeadLetters {
   readonly #connection: Connection
@@ -19,7 +31,7 @@ export class DeadLetters {
   }
 
   /** Fulfils when it is stored, or, logged and counted, given up. */
-  async put(letter: { lane: string; sequence: number; reason: string; data: Uint8Array }): Promise<void> {
+  async put(letter: DeadLetter): Promise<void> {
     const { lane, sequence, reason } = letter
     this.#connection.count('bus_dead', { reason })
     if (this.#waiting >= maxWaiting) return this.#giveUp(lane, sequence, 'too many at once')
@@ -31,12 +43,13 @@ export class DeadLetters {
     }
   }
 
-  async #store(letter: { lane: string; sequence: number; reason: string; data: Uint8Array }): Promise<void> {
-    const { lane, sequence, reason, data } = letter
+  async #store(letter: DeadLetter): Promise<void> {
+    const { lane, sequence, reason, data, user } = letter
     const headers = createHeaders()
-    headers.set('Spectrum-Lane', lane)
-    headers.set('Spectrum-Sequence', String(sequence))
+    if (lane !== undefined) headers.set('Spectrum-Lane', lane)
+    if (sequence !== undefined) headers.set('Spectrum-Sequence', String(sequence))
     headers.set('Spectrum-Reason', reason)
+    if (user !== undefined) headers.set('Spectrum-User', user.replaceAll(/[\r\n]/g, ' '))
     for (let attempt = 1; ; attempt++) {
       try {
         const reply = await this.#connection.request(this.#subject, data, timeoutMs, headers)
@@ -50,7 +63,7 @@ export class DeadLetters {
     }
   }
 
-  #giveUp(lane: string, sequence: number, error: unknown): void {
+  #giveUp(lane: string | undefined, sequence: number | undefined, error: unknown): void {
     this.#connection.count('bus_dropped', { reason: 'dead-stream-unavailable' })
     this.#connection.log.error(
       { lane, sequence, err: error },

@@ -1,4 +1,5 @@
 export { type Bus, connectBus } from './bus.ts'
+export type { DeadLetter } from './dead-letters.ts'
 export {
   type Delivery,
   ItemTooLargeError,

@@ -7,11 +7,13 @@ export interface LanePublisher<T> {
    * Queues the item; it leaves with the others of this turn of the event loop, one batch in flight. Never throws for a
    * lost connection.
    *
+   * @param onRefused - called at most once, and later, when the server has no room for the item and it certainly was not
+   * stored: it is forgotten then, and its sender may be told (`rate-limited`). Without it the item is held and tried on.
    * @throws LaneFullError above the hard bound of 8 MiB queued
    * @throws ItemTooLargeError when the item alone does not fit into one message of the server
    */
-  publish(item: T): void
-  /** Fulfils once all that was published so far is durable (PubAck). */
+  publish(item: T, onRefused?: (error: NetworkError) => void): void
+  /** Fulfils once all that was published so far is durable (PubAck), or refused to those who asked to be told. */
   durable(): Promise<void>
   /** Queued and unacknowledged now. */
   readonly backlog: { items: number; bytes: number }

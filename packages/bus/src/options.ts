@@ -42,6 +42,8 @@ export interface Timings {
   purgeMs: number
   /** A batch without an answer is sent again: 1,500. */
   ackTimeoutMs: number
+  /** A lane without room is tried for so long before those who asked to be told are refused: 2,000. */
+  fullPatienceMs: number
 }
 
 export interface Limits {

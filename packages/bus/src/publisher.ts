@@ -1,9 +1,10 @@
 import { headers as createHeaders, type Msg, nuid } from '@nats-io/transport-node'
 import type { LaneCodec } from '@spectrum/messages'
+import type { NetworkError } from '@spectrum/network'
 import { batchIdHeader, formatBatchId } from './batch-id.ts'
 import { type Connection, defaultMaxPayload, errCodes, JetStreamError, parseApiReply } from './connection.ts'
 import { ItemTooLargeError, LaneFullError, type LanePublisher } from './lanes.ts'
-import { Listeners } from './listeners.ts'
+import { guarded, Listeners } from './listeners.ts'
 import type { ServiceName } from './options.ts'
 import type { Streams } from './streams.ts'
 import { inboxPrefix, type Lane, publishSubject } from './subjects.ts'
@@ -31,6 +32,7 @@ export class PublisherHub {
   readonly service: ServiceName
   readonly process: string
   readonly ackTimeoutMs: number
+  readonly fullPatienceMs: number
   readonly #inbox: string
   readonly #publishers: AckReceiver[] = []
 
@@ -41,6 +43,7 @@ export class PublisherHub {
     service: ServiceName
     process: string
     ackTimeoutMs: number
+    fullPatienceMs: number
   }) {
     this.connection = parts.connection
     this.streams = parts.streams
@@ -48,6 +51,7 @@ export class PublisherHub {
     this.service = parts.service
     this.process = parts.process
     this.ackTimeoutMs = parts.ackTimeoutMs
+    this.fullPatienceMs = parts.fullPatienceMs
     this.#inbox = `${inboxPrefix(this.service)}.ack.${nuid.next()}`
     this.connection.nc.subscribe(`${this.#inbox}.*.*`, {
       callback: (error, message) => {
@@ -72,13 +76,21 @@ export class PublisherHub {
   }
 }
 
-interface InFlight {
+interface InFlight<T> {
   number: number
   data: Uint8Array
-  items: number
+  queued: Queued<T>[]
   bytes: number
   sends: number
+  /** Sent over this connection and not answered: one of them may still be stored. */
+  unanswered: number
   retryAt: number
+}
+
+interface Queued<T> {
+  readonly item: T
+  readonly bytes: number
+  readonly onRefused: ((error: NetworkError) => void) | undefined
 }
 
 /**
@@ -94,12 +106,13 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   // Grows over lives of this process too: numbers start at 1 in each.
   readonly #epoch = Date.now()
   readonly #relief: Listeners<[]>
-  #items: T[] = []
-  #sizes: number[] = []
+  #queue: Queued<T>[] = []
   #head = 0
   #queuedBytes = 0
-  #inFlight: InFlight | undefined
+  #inFlight: InFlight<T> | undefined
   #lastNumber = 0
+  /** Since when the server has refused every batch for want of room. */
+  #fullSince: number | undefined
   #isScheduled = false
   #wasCongested = false
   #published = 0
@@ -115,15 +128,14 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     this.#inbox = hub.register(this)
   }
 
-  publish(item: T): void {
+  publish(item: T, onRefused?: (error: NetworkError) => void): void {
     const bytes = this.#codec.sizeOf(item)
     if (bytes > maxBatchBytes) this.#checkSize(item)
     if (this.backlog.bytes + bytes > hardBoundBytes) {
       this.#hub.connection.count('bus_refused', { reason: 'lane-full' })
       throw new LaneFullError(this.#lane.key)
     }
-    this.#items.push(item)
-    this.#sizes.push(bytes)
+    this.#queue.push({ item, bytes, onRefused })
     this.#queuedBytes += bytes
     this.#published++
     if (this.isCongested) this.#wasCongested = true
@@ -149,8 +161,9 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   /** After a reconnect: the batch in flight first, so that nothing overtakes it. */
   sendAgain(): void {
-    if (this.#inFlight) this.#send(this.#inFlight)
-    else this.#schedule()
+    if (!this.#inFlight) return this.#schedule()
+    this.#inFlight.unanswered = 0
+    this.#send(this.#inFlight)
   }
 
   tick(now: number): boolean {
@@ -185,7 +198,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#inFlight || this.#head === this.#items.length) return
+    if (this.#isScheduled || this.#inFlight || this.#head === this.#queue.length) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
@@ -195,50 +208,49 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   #flush(): void {
     // While there is no connection nothing may be given to the client: it would overtake what must be sent again.
-    if (this.#inFlight || this.#head === this.#items.length || !this.#hub.connection.isConnected) return
-    const { data, items, bytes } = this.#takeBatch()
+    if (this.#inFlight || this.#head === this.#queue.length || !this.#hub.connection.isConnected) return
+    const { data, queued } = this.#takeBatch()
     if (!data) {
-      this.#settle(items)
+      this.#settle(queued.length)
       return this.#schedule()
     }
-    this.#inFlight = { number: ++this.#lastNumber, data, items, bytes, sends: 0, retryAt: 0 }
+    const bytes = queued.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.#inFlight = { number: ++this.#lastNumber, data, queued, bytes, sends: 0, unanswered: 0, retryAt: 0 }
     this.#hub.ticker.add(this)
     this.#send(this.#inFlight)
   }
 
   /** The next items of the queue, as many as one batch may hold; no data when they were dropped. */
-  #takeBatch(): { data: Uint8Array | undefined; items: number; bytes: number } {
-    for (let items = this.#countBatch(); ; items = Math.ceil(items / 2)) {
-      const data = this.#encode(this.#items.slice(this.#head, this.#head + items))
+  #takeBatch(): { data: Uint8Array | undefined; queued: Queued<T>[] } {
+    for (let count = this.#countBatch(); ; count = Math.ceil(count / 2)) {
+      const queued = this.#queue.slice(this.#head, this.#head + count)
+      const data = this.#encode(queued.map(({ item }) => item))
       // A codec may understate its sizes, or refuse an item: the culprit is found by halving.
-      if (!data && items > 1) continue
+      if (!data && count > 1) continue
       if (!data) this.#hub.connection.count('bus_dropped', { reason: 'unencodable' })
-      return { data, items, bytes: this.#remove(items) }
+      this.#remove(queued)
+      return { data, queued }
     }
   }
 
   #countBatch(): number {
     let bytes = 0
     let end = this.#head
-    while (end < this.#items.length && end - this.#head < maxBatchItems) {
-      bytes += this.#sizes[end] ?? 0
+    while (end < this.#queue.length && end - this.#head < maxBatchItems) {
+      bytes += this.#queue[end]?.bytes ?? 0
       if (end > this.#head && bytes > maxBatchBytes) break
       end++
     }
     return end - this.#head
   }
 
-  /** Takes items off the queue's head; answers their bytes. */
-  #remove(items: number): number {
-    let bytes = 0
-    for (let n = 0; n < items; n++) bytes += this.#sizes[this.#head++] ?? 0
-    this.#queuedBytes -= bytes
-    if (this.#head === this.#items.length || this.#head > 8192) {
-      this.#items = this.#items.slice(this.#head)
-      this.#sizes = this.#sizes.slice(this.#head)
-      this.#head = 0
-    }
-    return bytes
+  /** Takes them off the queue's head. */
+  #remove(queued: readonly Queued<T>[]): void {
+    for (const { bytes } of queued) this.#queuedBytes -= bytes
+    this.#head += queued.length
+    if (this.#head < this.#queue.length && this.#head <= 8192) return
+    this.#queue = this.#queue.slice(this.#head)
+    this.#head = 0
   }
 
   #encode(items: T[]): Uint8Array | undefined {
@@ -252,27 +264,30 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     }
   }
 
-  #send(batch: InFlight): void {
+  #send(batch: InFlight<T>): void {
     const { connection, process, ackTimeoutMs } = this.#hub
     if (batch.sends++ > 0) connection.count('bus_batches_resent', {})
+    batch.unanswered++
     batch.retryAt = performance.now() + ackTimeoutMs
     const headers = createHeaders()
     headers.set(batchIdHeader, formatBatchId(this.#lane.key, process, this.#epoch, batch.number))
     connection.nc.publish(this.#subject, batch.data, { reply: `${this.#inbox}.${batch.number}`, headers })
   }
 
-  #onAck(batch: InFlight, isDuplicate: boolean): void {
+  #onAck(batch: InFlight<T>, isDuplicate: boolean): void {
     if (isDuplicate) {
       this.#hub.connection.count('bus_batches_duplicate', {})
       // Nobody else may use our ids: without a second sending there is no duplicate.
       if (batch.sends === 1) this.#hub.connection.log.error({ lane: this.#lane.key }, 'a batch id was used before')
     }
     this.#inFlight = undefined
-    this.#settle(batch.items)
+    this.#fullSince = undefined
+    this.#settle(batch.queued.length)
     this.#flush()
   }
 
-  #onNoResponders(batch: InFlight): void {
+  #onNoResponders(batch: InFlight<T>): void {
+    batch.unanswered--
     this.#hub.connection.count('bus_publish_retries', { reason: 'no-responders' })
     this.#retryLater(batch)
     this.#hub.streams.forget(this.#lane.stream)
@@ -281,14 +296,54 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     })
   }
 
-  #onRefusal(batch: InFlight, error: unknown): void {
+  #onRefusal(batch: InFlight<T>, error: unknown): void {
     const isFull = error instanceof JetStreamError && error.errCode === errCodes.streamFull
     this.#hub.connection.count('bus_publish_retries', { reason: isFull ? 'lane-full' : 'refused' })
+    batch.unanswered--
     if (!isFull) this.#hub.connection.log.warn({ err: error, lane: this.#lane.key }, 'a batch was refused, trying on')
+    else if (this.#hasGivenUp(batch)) return this.#failBack(batch)
     this.#retryLater(batch)
   }
 
-  #retryLater(batch: InFlight): void {
+  /** No room for a while, and no sending of the batch may still find some. */
+  #hasGivenUp(batch: InFlight<T>): boolean {
+    const now = performance.now()
+    if (this.#fullSince === undefined)
+      this.#hub.connection.log.error(
+        { lane: this.#lane.key },
+        'the lane takes nothing: its stream or its share is full',
+      )
+    this.#fullSince ??= now
+    return batch.unanswered <= 0 && now - this.#fullSince >= this.#hub.fullPatienceMs
+  }
+
+  /** What has a source that can be told is refused, in flight or queued; the rest of the batch goes on under its number. */
+  #failBack(batch: InFlight<T>): void {
+    const waiting = this.#queue.slice(this.#head)
+    const refused = [...batch.queued, ...waiting].filter(({ onRefused }) => onRefused !== undefined)
+    const kept = batch.queued.filter(({ onRefused }) => onRefused === undefined)
+    this.#queue = waiting.filter(({ onRefused }) => onRefused === undefined)
+    this.#head = 0
+    this.#queuedBytes = this.#queue.reduce((sum, { bytes }) => sum + bytes, 0)
+    const data =
+      kept.length > 0 && kept.length < batch.queued.length ? this.#encode(kept.map(({ item }) => item)) : batch.data
+    if (kept.length > 0 && data) {
+      batch.bytes = kept.reduce((sum, { bytes }) => sum + bytes, 0)
+      Object.assign(batch, { queued: kept, data })
+      this.#retryLater(batch)
+    } else {
+      // Nothing was stored under the number: the next batch has it, and no consumer misses one.
+      this.#inFlight = undefined
+      this.#lastNumber--
+    }
+    this.#hub.connection.count('bus_refused', { reason: 'stream-full' }, refused.length)
+    const { log } = this.#hub.connection
+    for (const { onRefused } of refused) guarded(log, () => onRefused?.(new LaneFullError(this.#lane.key)))
+    this.#settle(refused.length)
+    this.#schedule()
+  }
+
+  #retryLater(batch: InFlight<T>): void {
     batch.retryAt = performance.now() + Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(batch.sends - 1, 10))
   }
 
