@@ -92,12 +92,13 @@ export class Accounts {
   /** Removes every row of the user, and tells what was there. */
   async remove(user: string): Promise<{ wasRegistered: boolean; contacts: string[] }> {
     const where = { instance: this.#instance, user }
-    const { contact, setting, account } = this.#database.client
-    const [contacts, , , { count }] = await inTime(
+    const { contact, setting, liveSession, account } = this.#database.client
+    const [contacts, , , , { count }] = await inTime(
       this.#database.client.$transaction([
         contact.findMany({ where, select: { name: true }, orderBy: { name: 'asc' } }),
         contact.deleteMany({ where }),
         setting.deleteMany({ where }),
+        liveSession.deleteMany({ where }),
         account.deleteMany({ where }),
       ]),
     )

@@ -5,6 +5,7 @@
 export type { Account, Accounts, NewAccount } from './accounts.ts'
 export type { Contacts, StoredContact } from './contacts.ts'
 export type { InstanceKeys, KeyPair } from './instance-keys.ts'
+export type { LiveSession, LiveSessions, SavedLiveSession } from './live-sessions.ts'
 export { openStore, type Store, type StoreOptions } from './open-store.ts'
 export type { PostgresqlAddress } from './postgresql.ts'
 export type { Settings } from './settings.ts'

@@ -5,6 +5,7 @@ import { Accounts } from './accounts.ts'
 import { Contacts } from './contacts.ts'
 import { type Database, inTime } from './database.ts'
 import { InstanceKeys } from './instance-keys.ts'
+import { LiveSessions } from './live-sessions.ts'
 import { MasterKey, masterKeyBeside } from './master-key.ts'
 import { openPostgresql, type PostgresqlAddress } from './postgresql.ts'
 import { Settings } from './settings.ts'
@@ -30,6 +31,7 @@ export interface Store extends AsyncDisposable {
   readonly contacts: Contacts
   readonly settings: Settings
   readonly instanceKeys: InstanceKeys
+  readonly liveSessions: LiveSessions
   /** Asks the database anything: rejects StoreUnavailableError when it does not answer in time. */
   ping(): Promise<void>
 }
@@ -74,6 +76,7 @@ async function tryToOpen({ instance, database: choice, log }: StoreOptions, mast
     contacts: new Contacts(database, instance),
     settings: new Settings(database, instance),
     instanceKeys,
+    liveSessions: new LiveSessions(database, instance),
     ping: async () => {
       await inTime(database.client.$queryRaw`SELECT 1`)
     },
