@@ -12,6 +12,12 @@ export const config = z.object({
     .boolean()
     .default(true)
     .describe('Whether parrots repeat what they hear. Benchmarks switch it off; faults on demand work all the same.'),
+  allowCrash: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether the line `!crash` ends the process of the worker, as a bug would. For fault tests only: any user can say it.',
+    ),
 })
 
 export type Config = typeof config._output

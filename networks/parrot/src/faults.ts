@@ -7,6 +7,18 @@ import { expel } from './rooms.ts'
 import type { ParrotSession } from './session.ts'
 import type { World } from './world.ts'
 
+/**
+ * Ends the process as a bug in a network's code would: by an error that nothing can catch, while the line that led to it
+ * is being sent. Never fulfils. Throws `not-allowed` unless `parrot.allow_crash` is set.
+ */
+export function crash(world: World): Promise<never> {
+  if (!world.config.allowCrash) throw new NetworkError('not-allowed', 'parrot.allow_crash does not permit crashes.')
+  setTimeout(() => {
+    throw new Error('The parrot ended this process on demand.')
+  })
+  return Promise.withResolvers<never>().promise
+}
+
 /** The parrot does as it is told, in the chat where it was told. */
 export function obey(order: Order, chat: Chat, session: ParrotSession, world: World): void {
   const say = (text: string) => parrotSays(world, session, chat, text)
@@ -36,6 +48,12 @@ export function obey(order: Order, chat: Chat, session: ParrotSession, world: Wo
       return
     case 'invite':
       return session.emit({ type: 'room-invitation', room: parseRoom(order.room), from: parrotNick })
+    case 'swallow':
+      world.swallow += order.lines
+      return
+    // The session carries it out instead of sending the line.
+    case 'crash':
+      return
     case 'attention':
       return session.emit({ type: 'attention', chat, from: { user: polly }, text: 'Squawk!' })
     case 'help':

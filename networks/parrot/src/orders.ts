@@ -15,6 +15,10 @@ export type Order =
   /** The parrot says that many lines. */
   | { readonly order: 'flood'; readonly lines: number }
   | { readonly order: 'invite'; readonly room: string }
+  /** The worker's process dies at once, as of a bug; only where the configuration allows it. */
+  | { readonly order: 'crash' }
+  /** The parrots of this worker do not repeat that many lines, whoever says them. */
+  | { readonly order: 'swallow'; readonly lines: number }
   | { readonly order: 'attention' | 'help' }
 
 export const help = [
@@ -27,6 +31,8 @@ export const help = [
   '!flood <lines> · says that many lines',
   '!invite <room> · invites to a room',
   '!attention · asks for attention',
+  '!swallow <lines> · that many lines are not repeated',
+  '!crash · the worker dies of it, where parrot.allow_crash permits',
 ].join('\n')
 
 const most = { bytes: 16 * 1024 * 1024, lines: 100_000, ms: 600_000 }
@@ -52,9 +58,11 @@ export function parseOrder(text: string, chat: Chat): Order | undefined {
     case 'long':
       return { order: 'say', text: 'x'.repeat(count(rest, most.bytes)) }
     case 'flood':
+    case 'swallow':
       return { order: word, lines: count(rest, most.lines) }
     case 'invite':
       return { order: word, room: rest }
+    case 'crash':
     case 'attention':
     case 'help':
       return { order: word }

@@ -17,7 +17,7 @@ import {
 } from '@spectrum/network'
 import { hasListener, isDelivered, parrotSays } from './birds.ts'
 import { memberIn, received, witnesses } from './events.ts'
-import { obey } from './faults.ts'
+import { crash, obey } from './faults.ts'
 import { chatFeatures, maxBytes, sessionFeatures } from './features.ts'
 import { birds, parseUser } from './ids.ts'
 import type { Inhabitant } from './inhabitant.ts'
@@ -107,6 +107,8 @@ export class ParrotSession implements Session, Inhabitant {
 
   send(message: OutgoingMessage): SentMessage | Promise<SentMessage> {
     this.requireOnline()
+    if (hasListener(message.chat) && parseOrder(message.text, message.chat)?.order === 'crash')
+      return crash(this.#world)
     if (this.latencyMs === 0) return this.#say(message)
     return this.pause().then(() => this.#say(message))
   }
@@ -212,7 +214,7 @@ export class ParrotSession implements Session, Inhabitant {
       if (!this.#isOnline) return
       if (chat.kind !== 'room' && isDelivered(chat)) this.emit({ type: 'receipt', chat, key })
       if (order !== undefined) obey(order, chat, this, this.#world)
-      else if (this.#world.config.echo && hasListener(chat)) parrotSays(this.#world, this, chat, text)
+      else if (hasListener(chat) && this.#world.isRepeated()) parrotSays(this.#world, this, chat, text)
     })
   }
 

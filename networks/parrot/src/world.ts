@@ -35,6 +35,8 @@ export class World {
   readonly clock: Clock
   /** What people published of themselves. */
   readonly vcards = new Map<UserId, VCard>()
+  /** So many lines are not repeated from now on. */
+  swallow = 0
   readonly #inhabitants = new Set<Inhabitant>()
   readonly #rooms = new Map<RoomId, Room>()
   readonly #said = new Map<MessageId, Said>()
@@ -126,6 +128,14 @@ export class World {
   saidUnder(login: string, key: string): Said | undefined {
     const id = this.#ids.get(`${login} ${key}`)
     return id === undefined ? undefined : this.#said.get(id)
+  }
+
+  /** Whether the parrots repeat a line that they hear now. */
+  isRepeated(): boolean {
+    if (!this.config.echo) return false
+    if (this.swallow === 0) return true
+    this.swallow--
+    return false
   }
 
   /** Everything remembered, oldest first. */

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Chat, FailureCode, NetworkError, RoomId } from '@spectrum/network'
 import { realClock, SignedIn, TestHost } from '@spectrum/network-testkit'
@@ -131,4 +134,25 @@ test('the same login elsewhere ends the first session with a conflict', async ()
   const first = romeo
   romeo = await signIn()
   assert.equal((await first.over)?.code, 'conflict')
+})
+
+test('!swallow: that many lines are not repeated', async () => {
+  await say(polly, '!swallow 2')
+  for (const text of ['swallowed 1', 'swallowed 2', 'not swallowed']) await say(polly, text)
+  await romeo.host.event('message', ({ text }) => text === 'not swallowed')
+  assert.ok(!romeo.host.events.some(event => event.type === 'message' && event.text.startsWith('swallowed')))
+})
+
+test('!crash: refused unless the configuration permits it; then the process ends by an error that nobody catches', async () => {
+  await assert.rejects(say(polly, '!crash'), failsWith('not-allowed'))
+  const ending = spawn(process.execPath, [join(import.meta.dirname, 'crashing.ts')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  ending.stderr.setEncoding('utf8').on('data', text => {
+    said += text
+  })
+  const [code] = await once(ending, 'close')
+  assert.equal(code, 1)
+  assert.match(said, /The parrot ended this process on demand/)
 })
