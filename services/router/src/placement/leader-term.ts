@@ -78,18 +78,28 @@ export class LeaderTerm implements AsyncDisposable {
 
   /** Where the user sits, placed now if need be. Asking again changes nothing. Who has given up asking is passed over. */
   login(request: LoginRequest, asking: Asking = {}): Promise<Placement> {
+    // Whoever asks has looked and found nothing: the first who asks is looked for once more only if that has changed.
+    const isFirst = !this.#users.isBusy(request.user)
     return this.#users.run(request.user, () =>
       this.#logins.run(async () => {
         if (asking.signal?.aborted) throw new NetworkError('unavailable', 'Nobody waits for this login any more.')
         this.#assertLeading()
+        const placement = isFirst ? await this.#tryLogin(request, undefined, asking) : undefined
+        if (placement) return placement
         for (let attempt = 0; attempt < 3; attempt++) {
-          const placement = await this.#tryLogin(request, asking)
+          const present = await this.#options.sessions.placementOf(request.user)
+          const placement = await this.#tryLogin(request, present, asking)
           if (placement) return placement
           this.#options.onFenced()
         }
         throw new NetworkError('unavailable', 'Another router placed the user at the same time; please try again.')
       }),
     )
+  }
+
+  /** A generation that was in use before the placements were lost: the user's next one is above it. */
+  remember(user: string, generation: number): void {
+    this.#generations.seen(user, generation)
   }
 
   /** The session of that generation is over. */
@@ -161,10 +171,13 @@ export class LeaderTerm implements AsyncDisposable {
   }
 
   /** Undefined when somebody else wrote the user's placement meanwhile. */
-  async #tryLogin(request: LoginRequest, { traceparent, signal }: Asking): Promise<Placement | undefined> {
+  async #tryLogin(
+    request: LoginRequest,
+    present: Entry<Placement> | undefined,
+    { traceparent, signal }: Asking,
+  ): Promise<Placement | undefined> {
     const { sessions, admit, onLogin } = this.#options
     const { user } = request
-    const present = await sessions.placementOf(user)
     if (present?.value.state === Placement_State.STATE_STARTED) {
       onLogin('present')
       return present.value

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   type Bus,
   ConflictError,
@@ -23,6 +22,8 @@ import { NetworkError } from '@spectrum/network'
 export interface SessionStart {
   readonly username: string
   readonly settings: Readonly<Record<string, string>>
+  /** What a session that is restored goes on from. */
+  readonly snapshot?: SessionSnapshot
 }
 
 const durableTimeoutMs = 5_000
@@ -102,7 +103,7 @@ export class StartSessions {
 
   #publishStart(user: string, placement: Placement, start: SessionStart, traceparent: string): Promise<void> {
     const { backend, generation } = placement
-    const value = { username: start.username, settings: { ...start.settings } }
+    const value = { username: start.username, settings: { ...start.settings }, snapshot: start.snapshot }
     const key = `start:${generation}:${user}`
     return this.#publish(backend, { key, user, generation, traceparent, command: { $case: 'startSession', value } })
   }
@@ -128,13 +129,19 @@ export class StartSessions {
       if (!(error instanceof LaneFullError)) throw error
       throw new NetworkError('unavailable', 'The backend has too much to do; please try again later.', { cause: error })
     }
-    const ended = new AbortController()
-    const tooLate = delay(durableTimeoutMs, 'late', { signal: ended.signal, ref: false }).catch(() => 'ended')
-    const outcome = await Promise.race([lane.durable(), tooLate]).finally(() => ended.abort())
-    if (outcome === 'late') {
+    if (!(await isInTime(lane.durable(), durableTimeoutMs))) {
       throw new NetworkError('unavailable', 'The gateway cannot reach its bus; please try again later.', {
         certain: false,
       })
     }
   }
+}
+
+/** False when the time is over first. */
+function isInTime(work: Promise<void>, limitMs: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(false), limitMs)
+    const ended = () => clearTimeout(timer)
+    work.then(() => resolve(true), reject).finally(ended)
+  })
 }

@@ -14,6 +14,11 @@ export class UserQueue {
     return result
   }
 
+  /** Whether work for the user is under way. */
+  isBusy(user: string): boolean {
+    return this.#tails.has(user)
+  }
+
   /** Users with work under way. */
   get size(): number {
     return this.#tails.size
