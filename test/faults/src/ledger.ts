@@ -118,8 +118,8 @@ export class Ledger {
     }
     const refusals: Record<string, number> = {}
     const examples: string[] = []
-    const example = (text: string): void => {
-      if (examples.length < 20) examples.push(text)
+    const example = (text: string, nth: number): void => {
+      if (nth <= 10) examples.push(text)
     }
     for (const { stream, entries, order } of this.#books.values()) {
       if (!isAsked(stream)) continue
@@ -129,21 +129,21 @@ export class Ledger {
           sum.delivered++
           const doubled = Math.max(0, entry.heard - Math.max(1, entry.said))
           sum.doubled += doubled
-          if (doubled > 0) example(`${stream.key} ${number} was heard ${entry.heard} times`)
+          if (doubled > 0) example(`${stream.key} ${number} was heard ${entry.heard} times`, sum.doubled)
         } else if (entry.refusal !== undefined) {
           sum.refused++
           refusals[entry.refusal] = (refusals[entry.refusal] ?? 0) + 1
         } else if (entry.excuse !== undefined) excused[entry.excuse]++
         else {
           sum.lost++
-          example(`${stream.key} ${number} is lost`)
+          example(`${stream.key} ${number} is lost`, sum.lost)
         }
       }
       let highest = Number.NEGATIVE_INFINITY
       for (const number of order) {
         if (number < highest) {
           sum.disordered++
-          example(`${stream.key} ${number} was heard after ${highest}`)
+          example(`${stream.key} ${number} was heard after ${highest}`, sum.disordered)
         } else highest = number
       }
     }

@@ -84,6 +84,11 @@ export class Load implements AsyncDisposable {
     return this.#ledger
   }
 
+  /** Lines said in this run so far. */
+  get spoken(): number {
+    return [...this.#numbers.values()].reduce((sum, number) => sum + number, 0)
+  }
+
   /** Every movement of users in the channels since then. */
   movementsSince(at: number): Movement[] {
     return this.watches.flatMap(watch => watch.movements.filter(movement => movement.at >= at))

@@ -21,6 +21,11 @@ export class RoomWatch {
     return (this.#present.get(user)?.size ?? 0) > 0
   }
 
+  /** Whether somebody of exactly that nick is there. */
+  hasNick(nick: string): boolean {
+    return this.#set(nick)?.has(nick) ?? false
+  }
+
   /** Takes note of a line that says who comes or goes; others are ignored. */
   onLine({ nick, command, rest }: IrcLine, at: number): void {
     if (command === 'JOIN') this.#come(nick, 'JOIN', at)

@@ -1,0 +1,30 @@
+import type { Fault } from '../run.ts'
+import { killNats, killNatsNode, natsAway } from './nats.ts'
+import { killFrontend, killFrontendEjabberd, killPostgres, killRouters } from './services.ts'
+import {
+  cutWorker,
+  freezeWorker,
+  killWorker,
+  killWorkerErgo,
+  killWorkers,
+  killWorkersErgo,
+  rollingUpgrade,
+} from './workers.ts'
+
+/** Every row of the table, those that share a system side by side. */
+export const faults: readonly Fault[] = [
+  killWorker,
+  killWorkers,
+  rollingUpgrade,
+  killFrontend,
+  killRouters,
+  killNats,
+  natsAway,
+  killPostgres,
+  freezeWorker,
+  cutWorker,
+  killWorkerErgo,
+  killWorkersErgo,
+  killFrontendEjabberd,
+  killNatsNode,
+]

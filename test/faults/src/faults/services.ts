@@ -1,0 +1,101 @@
+import { nobodyLeft, nothingDoubled, nothingLost, nothingRefused, orderKept } from '../limits.ts'
+import type { Fault, Limit, Scene } from '../run.ts'
+
+/** What a frontend may have read from the XMPP server, or not yet read, and not published. */
+const unpublishedBytes = 512 * 1024
+/** A chat message of the load as the component stream carries it. */
+const stanzaBytes = 160
+
+const lostAtMostUnpublished: Limit = ({ toIrc, toXmpp }) => {
+  const bytes = (toIrc.lost + toXmpp.lost) * stanzaBytes
+  return bytes <= unpublishedBytes
+    ? undefined
+    : `lost: ${toIrc.lost + toXmpp.lost} lines, about ${bytes} bytes of stanzas, more than ${unpublishedBytes}`
+}
+
+async function killActive({ system, note }: Scene): Promise<void> {
+  const active = await system.most(system.gateway.frontends, 'spectrum_frontend_active')
+  note('killed', active.name)
+  await active.kill()
+}
+
+export const killFrontend: Fault = {
+  name: 'kill active frontend, Prosody',
+  topology: {},
+  isShort: true,
+  inject: killActive,
+  limits: [lostAtMostUnpublished, nobodyLeft, orderKept],
+}
+
+export const killFrontendEjabberd: Fault = {
+  name: 'kill active frontend, ejabberd',
+  topology: { xmpp: 'ejabberd' },
+  inject: killActive,
+  limits: [lostAtMostUnpublished, nobodyLeft, orderKept],
+}
+
+const unnoticed: readonly Limit[] = [...nothingLost, nothingDoubled, nothingRefused, nobodyLeft, orderKept]
+
+/** No router for a while: who is online talks on, who comes new waits. */
+export const killRouters: Fault = {
+  name: 'kill all routers',
+  topology: {},
+  isShort: true,
+  async inject(scene) {
+    const { routers } = scene.system.gateway
+    await Promise.all(routers.map(router => router.hold()))
+    const newcomer = login(scene)
+    await new Promise(resolve => setTimeout(resolve, 8_000))
+    if (newcomer.isDone) scene.miss('a new user came in while there was no router')
+    await Promise.all(routers.map(router => router.resume()))
+    await arrived(scene, newcomer)
+  },
+  limits: unnoticed,
+}
+
+/** No database for ten seconds. */
+export const killPostgres: Fault = {
+  name: 'kill PostgreSQL for 10 s',
+  topology: {},
+  async inject(scene) {
+    const { postgres } = scene.system
+    await postgres.kill()
+    const newcomer = login(scene)
+    await new Promise(resolve => setTimeout(resolve, 10_000))
+    await postgres.start()
+    await arrived(scene, newcomer)
+  },
+  limits: unnoticed,
+}
+
+interface Login {
+  isDone: boolean
+  readonly done: Promise<void>
+}
+
+let newcomers = 0
+
+/** A user whom nobody knew begins to register, log in and join. */
+function login({ load }: Scene): Login {
+  const name = `n${String(++newcomers).padStart(2, '0')}`
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const login: Login = { isDone: false, done: promise }
+  load.newcomer(name).then(() => {
+    login.isDone = true
+    resolve()
+  }, reject)
+  // Whether it comes in is asked later.
+  promise.catch(() => undefined)
+  return login
+}
+
+async function arrived({ miss, note }: Scene, { done }: Login): Promise<void> {
+  const begun = performance.now()
+  const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error('not within 60 s')), 60_000).unref())
+  try {
+    await Promise.race([done, late])
+    note('new login after', `${((performance.now() - begun) / 1000).toFixed(1)} s`)
+  } catch (error) {
+    miss(`a new user did not come in afterwards: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,43 @@
+import type { Limit, Result } from './run.ts'
+
+const nothing =
+  (what: string, of: (result: Result) => number): Limit =>
+  result =>
+    of(result) === 0 ? undefined : `${what}: ${of(result)}, must be 0 (${examples(result)})`
+
+/** Every line to IRC was delivered or answered by an error. */
+export const nothingLostToIrc = nothing('lost to IRC', ({ toIrc }) => toIrc.lost, 'lost')
+
+/** Every line to XMPP was delivered, but for those that the row allows. */
+export const nothingLostToXmpp = nothing('lost to XMPP', ({ toXmpp }) => toXmpp.lost, 'lost')
+
+export const nothingLost: readonly Limit[] = [nothingLostToIrc, nothingLostToXmpp]
+
+export const orderKept = nothing('out of order', ({ toIrc, toXmpp }) => toIrc.disordered + toXmpp.disordered, 'after')
+
+export const nothingDoubled = nothing('doubled', ({ toIrc, toXmpp }) => toIrc.doubled + toXmpp.doubled, 'times')
+
+export const nothingRefused = nothing('refused', ({ toIrc, toXmpp }) => toIrc.refused + toXmpp.refused)
+
+/** Nobody left a channel on IRC, or was told on XMPP to have left. */
+export const nobodyLeft: Limit = ({ departures, removals }) =>
+  departures + removals === 0 ? undefined : `left their rooms: ${departures} on IRC, ${removals} on XMPP; must be 0`
+
+/** No line said twice on IRC beyond what the lost connections had handled in the last 50 ms. */
+export const doubledAtMostLastMoment: Limit = ({ toIrc, toXmpp, handledBefore }) =>
+  toIrc.doubled + toXmpp.doubled <= handledBefore
+    ? undefined
+    : `doubled: ${toIrc.doubled + toXmpp.doubled}, must be at most the ${handledBefore} handled in the last 50 ms`
+
+/** No history on this network: what was said while nobody of the user was connected is missing, printed as the gap. */
+export const gapless = nothing(
+  'missing although the network keeps a history',
+  ({ toXmpp }) => toXmpp.excused['not connected'] + toXmpp.excused['in flight'],
+)
+
+/** Some lines of which the word is said. */
+function examples({ toIrc, toXmpp }: Result, word?: string): string {
+  if (word === undefined) return ''
+  const all = [...toIrc.examples, ...toXmpp.examples].filter(example => example.includes(word))
+  return all.length === 0 ? '' : ` (${all.slice(0, 5).join('; ')})`
+}
