@@ -1,9 +1,9 @@
 import type { Limit, Result } from './run.ts'
 
 const nothing =
-  (what: string, of: (result: Result) => number): Limit =>
+  (what: string, of: (result: Result) => number, word?: string): Limit =>
   result =>
-    of(result) === 0 ? undefined : `${what}: ${of(result)}, must be 0 (${examples(result)})`
+    of(result) === 0 ? undefined : `${what}: ${of(result)}, must be 0${examples(result, word)}`
 
 /** Every line to IRC was delivered or answered by an error. */
 export const nothingLostToIrc = nothing('lost to IRC', ({ toIrc }) => toIrc.lost, 'lost')
