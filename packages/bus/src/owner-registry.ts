@@ -13,6 +13,8 @@ import { ConflictError, type Entry } from './table.ts'
 export interface OwnerRecord {
   process: string
   epoch: number
+  /** Whom the last owner wishes to take it. */
+  next?: string
 }
 
 const releaseAttempts = 5
@@ -59,11 +61,14 @@ export class OwnerRegistry implements Owners {
     return toOwner(await this.#table.get(resource))
   }
 
-  watch(prefix: string, listener: (resource: string, owner: Owner | undefined) => void): Promise<Disposable> {
+  watch(
+    prefix: string,
+    listener: (resource: string, owner: Owner | undefined, next?: string) => void,
+  ): Promise<Disposable> {
     return this.#table.watch(prefix, (resource, entry) => {
       const held = this.#held.get(resource)
       if (held && entry && entry.value.epoch > held.epoch) held.lose(`epoch ${entry.value.epoch} exists`)
-      listener(resource, toOwner(entry))
+      listener(resource, toOwner(entry), entry?.value.next)
     })
   }
 
@@ -103,7 +108,7 @@ export class OwnerRegistry implements Owners {
         ? await this.#table.update(resource, record, entry.revision)
         : await this.#table.create(resource, record)
       if (owner?.process) this.#connection.count('bus_takeovers', {})
-      const held = new HeldResource(this, resource, record.epoch, revision)
+      const held = new HeldResource(this, resource, record.epoch, revision, Boolean(owner?.process))
       this.#held.set(resource, held)
       return held
     } catch (error) {
@@ -126,11 +131,12 @@ export class OwnerRegistry implements Owners {
   }
 
   /** Writes the record as free. What fails is left to the others' knowledge of this process's death. */
-  async free(held: HeldResource): Promise<void> {
+  async free(held: HeldResource, next?: string): Promise<void> {
     // With the servers away the others learn of it by this process's death.
     for (let attempt = 1; attempt <= releaseAttempts && this.#connection.isConnected; attempt++) {
       try {
-        await this.#table.update(held.resource, { process: '', epoch: held.epoch }, held.revision)
+        const record = { process: '', epoch: held.epoch, ...(next === undefined ? {} : { next }) }
+        await this.#table.update(held.resource, record, held.revision)
         return
       } catch (error) {
         if (error instanceof ConflictError && !(await this.#isStillMine(held))) return
@@ -205,12 +211,15 @@ class HeldResource implements Ownership {
   readonly #lost: Listeners<[reason: string]>
   #lostReason: string | undefined
 
-  constructor(registry: OwnerRegistry, resource: string, epoch: number, revision: number) {
+  readonly isTakeOver: boolean
+
+  constructor(registry: OwnerRegistry, resource: string, epoch: number, revision: number, isTakeOver: boolean) {
     this.#registry = registry
     this.#lost = new Listeners(registry.log)
     this.resource = resource
     this.epoch = epoch
     this.revision = revision
+    this.isTakeOver = isTakeOver
   }
 
   mayAct(): boolean {
@@ -232,10 +241,10 @@ class HeldResource implements Ownership {
     this.#lost.emit(reason)
   }
 
-  async release(): Promise<void> {
+  async release(next?: string): Promise<void> {
     if (this.#lostReason !== undefined) return
     this.lose('released')
-    await this.#registry.free(this)
+    await this.#registry.free(this, next)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -26,7 +26,11 @@ export interface Owners {
   /** Who owns it now as far as this process knows (a read). */
   ownerOf(resource: string): Promise<Owner | undefined>
   /** All current owners whose resource starts with the prefix (whole tokens), kept up to date; for spreading and take-over. */
-  watch(prefix: string, listener: (resource: string, owner: Owner | undefined) => void): Promise<Disposable>
+  watch(
+    prefix: string,
+    /** `next`: whom the last owner wished to take what it let go of; others should wait a moment. */
+    listener: (resource: string, owner: Owner | undefined, next?: string) => void,
+  ): Promise<Disposable>
   /**
    * A process died as seen by this one: no heartbeat for 15 s on an unbroken connection, its pid is gone on this host
    * (polled every second), or its death was reported.
@@ -45,6 +49,8 @@ export interface Owners {
 export interface Ownership extends AsyncDisposable {
   readonly resource: string
   readonly epoch: number
+  /** The last owner did not let go of it: it died. */
+  readonly isTakeOver: boolean
   /**
    * The last heartbeat renewal is younger than 12 s (monotonic clock), it was confirmed after any lapse, and no higher
    * epoch is known. Checked before each publish and each socket write; false is a pause, not yet a loss.
@@ -52,8 +58,8 @@ export interface Ownership extends AsyncDisposable {
   mayAct(): boolean
   /** Called once when it is lost for good; at once when it is lost already. */
   onLost(listener: (reason: string) => void): Disposable
-  /** Writes the record as free, so that others take over at once. */
-  release(): Promise<void>
+  /** Writes the record as free, so that others take over at once; `next`: who should. */
+  release(next?: string): Promise<void>
   /** Tells the ownership what a fenced write revealed: somebody has a higher epoch. */
   lose(reason: string): void
 }

@@ -1,12 +1,16 @@
 import { backendResource, instancePrefix, numberOfKey, type Owner, type Ownership, protoValue } from '@spectrum/bus'
 import { Backend } from '@spectrum/messages'
 import type { Session } from '../sessions/session.ts'
+import { HandOver } from './hand-over.ts'
 import { type BackendContext, RunningBackend } from './running-backend.ts'
+import { otherWorkers, type WorkerInfo, type WorkerLoad } from './spread.ts'
 
 export interface BackendsOptions extends Omit<BackendContext, 'ended'> {
   /** Most backends that this process runs while others could: more are taken only when nobody else does. */
   readonly backendsPerWorker: number
   readonly random?: () => number
+  /** Between two backends that this worker gives to others: 1 s, and five times that when sessions run on it. */
+  readonly handOverMs?: number
 }
 
 /** How long a worker waits before it takes a backend, for each that it has more than the worker with the fewest. */
@@ -15,6 +19,10 @@ const patiencePerBackendMs = 50
 const patienceWhenFullMs = 2_000
 /** Changes tell when there is something to take; this only covers what was not told. */
 const reviewMs = 5_000
+/** How long others leave a backend to whom its last owner meant it for. */
+const patienceForHeirMs = 1_000
+/** The router's memory collector and launcher read what is told. */
+const tellMs = 2_000
 
 /**
  * The backends that this process runs: watches the records of backends and of their owners, and takes over those that nobody
@@ -28,12 +36,22 @@ export class Backends implements AsyncDisposable {
   readonly #attempts = new Map<number, NodeJS.Timeout>()
   readonly #acquiring = new Set<Promise<void>>()
   readonly #watches: Disposable[] = []
+  /** Whom the last owner of a free backend meant it for. */
+  readonly #heirs = new Map<number, string>()
+  readonly #handOver: HandOver
   /** Being acquired, and not yet ours. */
   #wanted = 0
   #isStopping = false
 
   constructor(options: BackendsOptions) {
     this.#options = options
+    this.#handOver = new HandOver({
+      running: () => [...this.#running.values()],
+      others: () => this.#others(),
+      isSettled: () => this.#isSettled(),
+      log: options.sessions.log,
+      spacingMs: options.handOverMs ?? 1_000,
+    })
   }
 
   get size(): number {
@@ -48,8 +66,9 @@ export class Backends implements AsyncDisposable {
     const { bus, instance } = this.#options
     const ownerPrefix = `backend.${instance}.`
     this.#watches.push(
-      await bus.owners.watch(ownerPrefix, (resource, owner) => {
+      await bus.owners.watch(ownerPrefix, (resource, owner, next) => {
         const number = numberOfKey(resource)
+        this.#mind(number, next)
         if (owner === undefined) this.#owners.delete(number)
         else this.#owners.set(number, owner)
         this.#review(number)
@@ -61,9 +80,11 @@ export class Backends implements AsyncDisposable {
         else this.#records.set(number, entry.value)
         this.#review(number)
       }),
+      every(reviewMs, () => this.#reviewAll()),
+      every(tellMs, () => this.#told()),
+      this.#handOver.start(),
     )
-    const timer = setInterval(() => this.#reviewAll(), reviewMs)
-    this.#watches.push({ [Symbol.dispose]: () => clearInterval(timer) })
+    this.#told()
     this.#reviewAll()
   }
 
@@ -72,17 +93,44 @@ export class Backends implements AsyncDisposable {
     this.#isStopping = true
     for (const watch of this.#watches) watch[Symbol.dispose]()
     for (const timer of this.#attempts.values()) clearTimeout(timer)
+    this.#told()
     await Promise.allSettled(this.#acquiring)
-    await Promise.all([...this.#running.values()].map(backend => backend.drain(15_000)))
+    await this.#handOver.leave()
   }
 
   #reviewAll(): void {
     for (const number of this.#records.keys()) this.#review(number)
+    for (const backend of this.#running.values()) this.#releaseRemoved(backend)
+  }
+
+  /**
+   * Its record is gone and nobody uses it: owner record and cursor stay as they are, so that the number may come back, and
+   * whoever takes it then reads on behind what was done here.
+   */
+  #releaseRemoved(backend: RunningBackend): void {
+    if (this.#records.has(backend.number) || !backend.isStarted || backend.sessions.size > 0) return
+    const { log } = this.#options.sessions
+    backend
+      .drain(10_000)
+      .then(() => log.info({ backend: backend.number }, 'a backend that was removed is released'))
+      .catch(error => log.error({ err: error, backend: backend.number }, 'a removed backend was not released'))
   }
 
   /** Plans to take the backend when nobody alive has it, sooner the less this process has to do. */
   #review(number: number): void {
     if (this.#isFree(number) && !this.#attempts.has(number)) this.#plan(number, performance.now())
+    const running = this.#running.get(number)
+    if (running !== undefined) this.#releaseRemoved(running)
+  }
+
+  /** A plan that was made before anybody was named waits or hurries accordingly. */
+  #mind(number: number, next: string | undefined): void {
+    if (next === undefined) return void this.#heirs.delete(number)
+    this.#heirs.set(number, next)
+    const timer = this.#attempts.get(number)
+    if (timer === undefined || next !== this.#options.bus.processId) return
+    clearTimeout(timer)
+    this.#attempts.delete(number)
   }
 
   /** Looks again when the time has come: what was taken meanwhile may be a reason to leave it to others for longer. */
@@ -90,7 +138,8 @@ export class Backends implements AsyncDisposable {
     const { backendsPerWorker, random = Math.random } = this.#options
     const load = this.#running.size + this.#wanted
     const patience = load >= backendsPerWorker ? patienceWhenFullMs : 0
-    const waitMs = Math.max(0, load - this.#fewest()) * patiencePerBackendMs + patience
+    const ordinaryMs = Math.max(0, load - this.#fewest()) * patiencePerBackendMs + patience
+    const waitMs = this.#waitForHeirMs(number, ordinaryMs)
     const leftMs = sinceMs + waitMs - performance.now()
     const isDue = this.#attempts.has(number) && leftMs <= 0
     if (!isDue) {
@@ -103,16 +152,32 @@ export class Backends implements AsyncDisposable {
     acquiring.finally(() => this.#acquiring.delete(acquiring))
   }
 
+  #waitForHeirMs(number: number, ordinaryMs: number): number {
+    const { bus } = this.#options
+    const heir = this.#heirs.get(number)
+    if (heir === undefined) return ordinaryMs
+    if (heir === bus.processId) return 0
+    return bus.owners.isDead(heir) ? ordinaryMs : ordinaryMs + patienceForHeirMs
+  }
+
   /** How many backends the least busy other worker has; without others, no reason to wait. */
   #fewest(): number {
+    return this.#others()[0]?.backends ?? Number.POSITIVE_INFINITY
+  }
+
+  #others(): WorkerLoad[] {
+    return otherWorkers(this.#options.bus, this.#owners.values())
+  }
+
+  /** Every backend has a living owner, as far as is known: only then it makes sense to even the load out. */
+  #isSettled(): boolean {
     const { bus } = this.#options
-    const counts = new Map<string, number>()
-    for (const { process } of bus.owners.processes('worker')) if (process !== bus.processId) counts.set(process, 0)
-    for (const { process } of this.#owners.values()) {
-      const count = counts.get(process)
-      if (count !== undefined) counts.set(process, count + 1)
+    if (this.#isStopping || !bus.isConnected || this.#attempts.size > 0) return false
+    for (const number of this.#records.keys()) {
+      const owner = this.#owners.get(number)
+      if (owner === undefined || bus.owners.isDead(owner.process)) return false
     }
-    return Math.min(Number.POSITIVE_INFINITY, ...counts.values())
+    return true
   }
 
   #isFree(number: number): boolean {
@@ -174,6 +239,19 @@ export class Backends implements AsyncDisposable {
 
   /** What others see of this process's load. */
   #told(): void {
-    this.#options.bus.owners.setInfo({ backends: this.#running.size })
+    const sessions: Record<string, number> = {}
+    for (const { number, sessions: running } of this.#running.values()) sessions[number] = running.size
+    const info: WorkerInfo = {
+      backends: this.#running.size,
+      rss: process.memoryUsage.rss(),
+      sessions,
+      isDraining: this.#isStopping,
+    }
+    this.#options.bus.owners.setInfo(info)
   }
+}
+
+function every(ms: number, action: () => void): Disposable {
+  const timer = setInterval(action, ms)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
 }

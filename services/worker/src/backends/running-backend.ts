@@ -19,6 +19,7 @@ import { EventWriter } from '../sessions/events.ts'
 
 import { restore } from '../sessions/restore.ts'
 import { Session, type SessionStart } from '../sessions/session.ts'
+import type { WriteBehind } from '../write-behind.ts'
 import { FinishBarrier } from './finish-barrier.ts'
 import { Strays } from './strays.ts'
 
@@ -31,6 +32,8 @@ export interface BackendContext {
   readonly instance: string
   readonly sessions: SessionContext
   readonly snapshots: Table<SessionSnapshot>
+  /** Copies for the database. */
+  readonly copies: WriteBehind
   placementOf(user: string): Promise<Placement | undefined>
   login(user: string, nickHint: string): Promise<Placement>
   /** The backend is lost, or drained. */
@@ -58,6 +61,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   #counter = 0
   #isLost = false
   #isDraining = false
+  #drained: Promise<void> | undefined
   #holdTimer: NodeJS.Timeout | undefined
 
   constructor(context: BackendContext, ownership: Ownership, number: number) {
@@ -90,6 +94,11 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     return this.#isLost
   }
 
+  /** It reads its lane. */
+  get isStarted(): boolean {
+    return this.#consumer !== undefined && !this.#isLost
+  }
+
   /** Restores the sessions, then reads the lane: what comes for a session finds it. */
   async start(): Promise<void> {
     const { bus, instance, snapshots } = this.#context
@@ -99,6 +108,8 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       const session = this.#createSession({ user, generation, username, settings })
       restore(session, value)
       session.start(true)
+      // The last owner may have died before it copied the latest.
+      this.#context.copies.changed(this, user, value)
     }
     if (this.#isLost) return
     this.#consumer = await bus.consume(commandLane(instance, this.number), commandCodec, this.#ownership, this)
@@ -140,13 +151,13 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       return true
     }
     if (command?.$case === 'startSession') {
-      const { username, settings } = command.value
+      const { username, settings, snapshot } = command.value
       // Two routers may finish the same start: the later one must not revive what has ended meanwhile.
       if (session === undefined && generation <= (this.#over.get(user) ?? -1)) {
         this.#ignore(delivery, 'session-is-over')
         return true
       }
-      if (session === undefined) session = this.#startSession({ user, generation, username, settings })
+      if (session === undefined) session = this.#startSession({ user, generation, username, settings }, snapshot)
       else if (generation > session.generation) this.#adopt(session, generation)
       session.offer(delivery)
       return true
@@ -161,15 +172,17 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
 
   // ---- sessions
 
-  #startSession(start: SessionStart): Session {
+  /** @param snapshot - what the session goes on from, when it is not new */
+  #startSession(start: SessionStart, snapshot?: SessionSnapshot): Session {
     const existing = this.sessions.get(start.user)
     if (existing !== undefined) {
       if (start.generation > existing.generation) this.#adopt(existing, start.generation)
       return existing
     }
     const session = this.#createSession(start)
+    if (snapshot !== undefined) restore(session, snapshot)
     session.markChanged()
-    session.start(false)
+    session.start(snapshot !== undefined)
     return session
   }
 
@@ -206,6 +219,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     const { item } = delivery
     const { metrics } = this.#context.sessions
     metrics.countCommand(item.command?.$case ?? 'unknown', error.code)
+    metrics.dropped.inc({ kind: item.command?.$case ?? 'unknown', reason: error.code })
     const answer = item.command?.$case === 'probePresence' ? absence(item.command.value) : failureOf(item, error)
     if (answer !== undefined) this.#writer(item.user).write(answer, [item.resource], item.traceparent)
     this.done(delivery)
@@ -214,7 +228,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   #ignore(delivery: Delivery<Command>, reason: string): void {
     const { item } = delivery
     const { metrics } = this.#context.sessions
-    metrics.suppressed.inc({ kind: item.command?.$case ?? 'unknown', reason })
+    metrics.dropped.inc({ kind: item.command?.$case ?? 'unknown', reason })
     this.done(delivery)
   }
 
@@ -256,10 +270,13 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   async saveSnapshot(user: string, snapshot: SessionSnapshot): Promise<void> {
     this.#mustOwn()
     await this.#context.snapshots.put(snapshotKey(this.#context.instance, this.number, user), snapshot)
+    this.#context.copies.changed(this, user, snapshot)
   }
 
   async deleteSnapshot(user: string): Promise<void> {
     this.#mustOwn()
+    const session = this.sessions.get(user)
+    if (session !== undefined) this.#context.copies.ended(this, user, session.generation)
     await this.#context.snapshots.delete(snapshotKey(this.#context.instance, this.number, user))
   }
 
@@ -273,8 +290,15 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   /**
    * Hands the backend over: no new command is begun, the snapshots are brought up to date, what is finished is recorded, the
    * networks are left and the ownership is released. What was not begun is the new owner's.
+   *
+   * @param next - the worker that should take it
    */
-  async drain(limitMs: number): Promise<void> {
+  drain(limitMs: number, next?: string): Promise<void> {
+    this.#drained ??= this.#drain(limitMs, next)
+    return this.#drained
+  }
+
+  async #drain(limitMs: number, next: string | undefined): Promise<void> {
     if (this.#isLost) return
     this.#isDraining = true
     clearTimeout(this.#holdTimer)
@@ -288,11 +312,12 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       late(),
     ]).catch(failed)
     await Promise.race([this.#barrier.settled(), late()])
+    await this.#context.copies.flush(limitMs / 4)
     // With the bus away there is nothing to be recorded in: the next owner reads the last lines again.
     await Promise.race([this.#consumer?.committed(), late()]).catch(failed)
     await this.#suspendAll()
     this.#isLost = true
-    await Promise.race([this.#ownership.release(), late()]).catch(failed)
+    await Promise.race([this.#ownership.release(next), late()]).catch(failed)
     metrics.takeovers.inc({ how: 'released' })
     this.#context.ended(this)
   }
