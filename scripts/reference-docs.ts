@@ -2,10 +2,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { configurationDocs } from '@spectrum/config'
 import { networks } from '../services/worker/src/networks.ts'
+import { metricsDocs } from './reference-metrics.ts'
 
 // The pages of docs/reference, from the declarations they describe. `npm run generate` writes them, `npm run check` compares.
 const declared = await Promise.all(Object.values(networks).map(load => load()))
-const pages = { 'docs/reference/configuration.md': configurationDocs(declared) }
+const pages = {
+  'docs/reference/configuration.md': configurationDocs(declared),
+  'docs/reference/metrics.md': metricsDocs(),
+}
 
 for (const [path, text] of Object.entries(pages)) {
   const file = join(import.meta.dirname, '..', path)

@@ -39,17 +39,21 @@ export function counter<const Label extends string = never>(
   return { name, register: registry => new Counter({ ...named(name, help), labelNames, registers: [registry] }) }
 }
 
-/** Something that goes up and down. `read`, if given, is asked for the value at each scrape. */
+/**
+ * Something that goes up and down. `read`, if given, is asked for the value at each scrape; undefined: the series is absent
+ * (only without labels).
+ */
 export function gauge<const Label extends string = never>(
   name: string,
   help: string,
   labelNames: readonly Label[] = [],
-  read?: () => number,
+  read?: () => number | undefined,
 ): Declaration<Gauge<Label>> {
   return {
     name,
     register: registry => {
-      const collect = read && { collect: () => created.set(read()) }
+      const show = (value: number | undefined) => (value === undefined ? created.remove() : created.set(value))
+      const collect = read && { collect: () => show(read()) }
       const created: Gauge<Label> = new Gauge({ ...named(name, help), labelNames, registers: [registry], ...collect })
       return created
     },
@@ -74,4 +78,21 @@ function named(name: string, help: string): { name: string; help: string } {
   if (!/^[a-z][a-z0-9_]*$/.test(name) || name.startsWith('spectrum_')) throw new TypeError(`${name} is no metric name`)
   if (help === '') throw new TypeError(`${name} has no help`)
   return { name: `spectrum_${name}`, help }
+}
+
+/** One metric as a page of documentation says it. */
+export interface MetricDescription {
+  readonly name: string
+  readonly type: string
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
+/** All metrics of a registry, in the order of their declaration. */
+export function describeMetrics(registry: Registry): MetricDescription[] {
+  return registry.getMetricsAsArray().map(metric => {
+    const { name, help, labelNames = [] } = metric as unknown as { name: string; help: string; labelNames?: string[] }
+    const type = metric instanceof Counter ? 'counter' : metric instanceof Gauge ? 'gauge' : 'histogram'
+    return { name, type, help, labels: labelNames }
+  })
 }

@@ -52,7 +52,7 @@ export class Dispatch {
     } catch (error) {
       // One stanza that a feature stumbles over must not end the stream of all.
       log.error({ err: error, kind: element.name }, 'a stanza could not be handled')
-      metrics.dropped.inc({ reason: 'failed' })
+      metrics.dropped.inc({ kind: 'stanza', reason: 'failed' })
     }
   }
 

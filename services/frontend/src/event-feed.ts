@@ -142,7 +142,7 @@ export class EventFeed {
     const known = epochs.get(backend) ?? 0
     if (epoch > known) epochs.set(backend, epoch)
     if (epoch >= known) return false
-    this.#options.metrics.dropped.inc({ reason: 'older-epoch' })
+    this.#options.metrics.dropped.inc({ kind: 'event', reason: 'older-epoch' })
     return true
   }
 
@@ -151,7 +151,7 @@ export class EventFeed {
     const { event: body, user, resources } = event
     const renderer = body === undefined ? undefined : this.#renderers.get(body.$case)
     if (body === undefined || renderer === undefined) {
-      metrics.dropped.inc({ reason: 'unknown-event' })
+      metrics.dropped.inc({ kind: 'event', reason: 'unknown-event' })
       return nothing
     }
     if (isSignOut(body)) placements.forget(user)
@@ -163,7 +163,7 @@ export class EventFeed {
       return stanzas
     } catch (error) {
       log.error({ err: error, event: body.$case, key: event.key }, 'an event could not be rendered')
-      metrics.dropped.inc({ reason: 'failed' })
+      metrics.dropped.inc({ kind: 'event', reason: 'failed' })
       return nothing
     }
   }

@@ -88,13 +88,14 @@ export class Gateway {
   refuse(stanza: OutboundStanza, error: StanzaError): void {
     if (stanza.type === 'error' || stanza.type === 'result') return
     this.parts.metrics.errors.inc({ condition: error.condition })
+    this.parts.metrics.dropped.inc({ kind: 'refused', reason: error.condition })
     // Words may quote what the user sent.
     this.write(errorReply(stanza.element, { ...error, text: error.text?.slice(0, maxErrorText) ?? '' }))
   }
 
   /** Counts a stanza that asks for nothing. */
   ignore(reason: string): true {
-    this.parts.metrics.dropped.inc({ reason })
+    this.parts.metrics.dropped.inc({ kind: 'stanza', reason })
     return true
   }
 

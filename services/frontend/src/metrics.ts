@@ -1,20 +1,19 @@
-import { counter, defineMetrics, gauge, histogram, type Registry } from '@spectrum/service-kit'
+import { counter, defineMetrics, deliveryMetrics, gauge, histogram, type Registry } from '@spectrum/service-kit'
 
 /** Every metric of the frontend. What is refused, dropped or discarded is counted here with its reason. */
 export function defineFrontendMetrics(registry: Registry) {
   return defineMetrics(registry, {
+    ...deliveryMetrics,
     stanzasIn: counter('frontend_stanzas_received_total', 'Stanzas from the XMPP server, by kind.', ['kind']),
     stanzasOut: counter('frontend_stanzas_sent_total', 'Stanzas written for an event, by kind of event.', ['event']),
     commands: counter('frontend_commands_total', 'Commands published to workers, by kind.', ['command']),
     errors: counter('frontend_errors_answered_total', 'Stanzas answered with an error, by condition.', ['condition']),
-    dropped: counter('frontend_dropped_total', 'Stanzas and events that led to nothing, by reason.', ['reason']),
     repaired: counter(
       'frontend_repaired_total',
       'Texts from the network that had to be changed to be valid, by what was done.',
       ['repair'],
     ),
     logins: counter('frontend_logins_total', 'Logins asked of the router, by outcome.', ['outcome']),
-    bus: counter('frontend_bus_total', 'What the bus counted, by name.', ['name']),
     placementLookups: counter('frontend_placement_lookups_total', 'Placements read, by where they were found.', [
       'found',
     ]),

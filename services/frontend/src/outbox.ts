@@ -103,7 +103,7 @@ export class Outbox {
     if (queue.items.length >= maxPendingItems || isOverBytes) {
       if (item.command.command?.$case === 'probePresence') {
         // A server probes every contact of a roster at once; nobody misses an answer of a session that begins.
-        this.#options.metrics.dropped.inc({ reason: 'probe-before-login' })
+        this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'probe-before-login' })
         return
       }
       // Who goes must be able to go, or would stay for ever.
@@ -161,7 +161,7 @@ export class Outbox {
     this.#options.metrics.pending.dec()
     if (placement !== undefined) this.#publish(item, placement)
     else if (error !== undefined) item.onFailed(error)
-    else this.#options.metrics.dropped.inc({ reason: 'signed-out' })
+    else this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'signed-out' })
   }
 
   async #place(user: string, { command, session, nickHint }: Outgoing): Promise<Placement | undefined> {

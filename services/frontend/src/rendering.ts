@@ -36,7 +36,7 @@ export class Rendering implements RenderContext {
   }
 
   drop(reason: string): void {
-    this.#metrics.dropped.inc({ reason })
+    this.#metrics.dropped.inc({ kind: 'event', reason })
   }
 
   repair(repair: string): void {

@@ -1,6 +1,6 @@
 import { type Bus, connectBus, instanceKey } from '@spectrum/bus'
 import { RouterDefinition } from '@spectrum/messages'
-import type { RunningService, ServiceContext } from '@spectrum/service-kit'
+import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
 import { Component, prepareDomain } from '@spectrum/xmpp'
 import { Addresses } from './addresses.ts'
 import { ComponentLink } from './component-link.ts'
@@ -24,7 +24,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       service: 'frontend',
       instance,
       log,
-      count: (name, _labels, value = 1) => metrics.bus.inc({ name }, value),
+      count: busCounter(metrics),
       ...(config.nats.nkeySeed === undefined ? {} : { nkeySeed: config.nats.nkeySeed }),
       replicas: config.nats.replicas === 3 ? 3 : 1,
       limits: { maxStreamBytes: config.nats.streamBytes },
@@ -70,7 +70,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     seal: plaintext => key.seal(plaintext),
     features: kind => [...new Set(xeps.flatMap(xep => xep.announce?.(kind, manifest.current) ?? []))].sort(),
     write: xml => {
-      if (link.component === undefined) metrics.dropped.inc({ reason: 'standing-by' })
+      if (link.component === undefined) metrics.dropped.inc({ kind: 'stanza', reason: 'standing-by' })
       else
         link.component.send({
           stanzas: [xml],
@@ -108,7 +108,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
           dispatch.departures.lost()
         },
         onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
-        onDiscarded: (reason, stanzas) => metrics.dropped.inc({ reason }, stanzas),
+        onDiscarded: (reason, stanzas) => metrics.dropped.inc({ kind: 'stanza', reason }, stanzas),
       })
       if (outbox.isCongested) component.pause()
       return { component, feed: new EventFeed(component, { xeps, addresses, placements, metrics, log, mayAct }) }

@@ -56,7 +56,7 @@ describe('a frontend among users who mean harm, and users of odd kinds', () => {
   beforeEach(() => neighbours.registered.set(romeoJid, { username: 'montague', password: 'pass' }))
 
   const metric = async (name: string, labels: Record<string, string> = {}) => {
-    const found = await frontend.registry.getSingleMetric(`spectrum_frontend_${name}`)?.get()
+    const found = await frontend.registry.getSingleMetric(`spectrum_${name}`)?.get()
     const matches = (value: { labels: object }) =>
       Object.entries(labels).every(([key, label]) => (value.labels as Record<string, unknown>)[key] === label)
     return found?.values.filter(matches).reduce((sum, { value }) => sum + value, 0) ?? 0
@@ -73,7 +73,7 @@ describe('a frontend among users who mean harm, and users of odd kinds', () => {
     assert.ok(await isAnswered(romeo))
     assert.ok(await isAnswered(juliet))
     assert.equal(await dropped('id-too-long'), 2)
-    assert.equal(await metric('streams_lost_total'), 0)
+    assert.equal(await metric('frontend_streams_lost_total'), 0)
   })
 
   test('messages and presences with such ids are refused at once, without the id', async () => {
@@ -123,9 +123,9 @@ describe('a frontend among users who mean harm, and users of odd kinds', () => {
     say('large', { attachments })
     say('small', {})
     await romeo.receives('<message><body>small</body></message>')
-    await waitUntil(async () => (await metric('unconfirmed_events')) === 0)
+    await waitUntil(async () => (await metric('frontend_unconfirmed_events')) === 0)
     assert.equal(await dropped('too-large'), before + 1)
-    assert.equal(await metric('streams_lost_total'), 0)
+    assert.equal(await metric('frontend_streams_lost_total'), 0)
   })
 
   test('registration is with the gateway itself, not with what it stands for', async () => {

@@ -51,7 +51,7 @@ describe('a frontend between a real XMPP server and a real bus', () => {
   const login = (name: string, resource: string) =>
     XmppClient.connect({ port: prosody.clientPort, domain: 'localhost', name, password: 'secret', resource })
   const metric = async (name: string, labels: Record<string, string>) => {
-    const found = await frontend.registry.getSingleMetric(`spectrum_frontend_${name}`)?.get()
+    const found = await frontend.registry.getSingleMetric(`spectrum_${name}`)?.get()
     const matches = (value: { labels: object }) =>
       Object.entries(labels).every(([key, label]) => (value.labels as Record<string, unknown>)[key] === label)
     return found?.values.filter(matches).reduce((sum, { value }) => sum + value, 0) ?? 0
@@ -368,7 +368,7 @@ describe('a frontend between a real XMPP server and a real bus', () => {
     await using back = await login('romeo', 'orchard')
     back.sends(`<message to="tybalt@${jid}" type="chat"><body>back</body></message>`)
     assert.equal((await neighbours.command('sendMessage')).value.body, 'back')
-    await waitUntil(async () => (await metric('unconfirmed_events', {})) === 0, { deadlineMs: 20_000 })
+    await waitUntil(async () => (await metric('frontend_unconfirmed_events', {})) === 0, { deadlineMs: 20_000 })
     romeo = await login('romeo', 'balcony')
   })
 

@@ -1,4 +1,4 @@
-import { counter, defineMetrics, gauge, histogram, type Registry } from '@spectrum/service-kit'
+import { counter, defineMetrics, deliveryMetrics, gauge, histogram, type Registry } from '@spectrum/service-kit'
 
 /** What gauges ask for at each scrape. Of what only the leader knows, the others say 0. */
 export interface RouterState {
@@ -15,6 +15,7 @@ export type RouterMetrics = ReturnType<typeof defineRouterMetrics>
 /** Every metric of the router. Results are codes of the failure table; no label ever holds a user or a username. */
 export function defineRouterMetrics(registry: Registry, state: RouterState) {
   return defineMetrics(registry, {
+    ...deliveryMetrics,
     registeredUsers: gauge('registered_users', 'Accounts in the database.', [], state.registeredUsers),
     placements: gauge(
       'placements',
@@ -60,6 +61,5 @@ export function defineRouterMetrics(registry: Registry, state: RouterState) {
     ),
     loginThrottled: counter('router_login_throttled_total', 'Reports that a host throttles logins.'),
     databasePings: counter('router_database_pings_total', 'Probes of the database.', ['result']),
-    bus: counter('router_bus_total', 'What the bus counts: refused, dropped, doubled, fenced.', ['what', 'reason']),
   })
 }

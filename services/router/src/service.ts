@@ -4,7 +4,7 @@ import { type Bus, connectBus, createSealingKeys, instanceKey, leaderResource, t
 import type { Config } from '@spectrum/config'
 import { RouterDefinition, StopSession_Reason } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
-import type { RunningService, ServiceContext } from '@spectrum/service-kit'
+import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
 import { type KeyPair, openStore, type Store } from '@spectrum/store'
 import { adminMethods } from './admin/admin-methods.ts'
 import { AdminServer, assertLoopback } from './admin/admin-server.ts'
@@ -150,8 +150,7 @@ function busOptions({ config, log }: ServiceContext, metrics: RouterMetrics) {
     service: 'router' as const,
     instance: instanceKey(config.service.jid),
     log,
-    count: (what: string, labels: Record<string, string>, value = 1) =>
-      metrics.bus.inc({ what, reason: labels.reason ?? '' }, value),
+    count: busCounter(metrics),
     replicas: replicas === 3 ? (3 as const) : (1 as const),
     limits: { maxStreamBytes: streamBytes },
     ...(nkeySeed === undefined ? {} : { nkeySeed }),

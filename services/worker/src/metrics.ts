@@ -1,4 +1,4 @@
-import { counter, defineMetrics, gauge, histogram, type Registry } from '@spectrum/service-kit'
+import { counter, defineMetrics, deliveryMetrics, gauge, histogram, type Registry } from '@spectrum/service-kit'
 
 /** What gauges ask for at each scrape. */
 export interface WorkerState {
@@ -16,6 +16,7 @@ export type WorkerMetrics = ReturnType<typeof defineWorkerMetrics>
 /** Every metric of the worker. Reasons and results are codes; no label ever holds a user, a room or a text. */
 export function defineWorkerMetrics(registry: Registry, state: WorkerState) {
   const metrics = defineMetrics(registry, {
+    ...deliveryMetrics,
     backends: gauge('worker_backends', 'Backends that this process runs.', [], state.backends),
     sessions: gauge('worker_sessions', 'Sessions that this process runs.', [], state.sessions),
     online: gauge('worker_sessions_online', 'Sessions whose network accepted the login.', [], state.onlineSessions),
@@ -35,10 +36,6 @@ export function defineWorkerMetrics(registry: Registry, state: WorkerState) {
       'result',
     ]),
     events: counter('worker_events_total', 'Events told to frontends, by kind.', ['kind']),
-    suppressed: counter('worker_suppressed_total', 'What was not acted on or not told, by kind and reason.', [
-      'kind',
-      'reason',
-    ]),
     forwarded: counter('worker_commands_forwarded_total', 'Commands passed on to another backend.', ['kind']),
     reconnects: counter('worker_connection_failures_total', 'Ends of network connections, by failure code.', ['code']),
     egressRefused: counter('worker_egress_refused_total', 'Addresses that users named and that are refused.', [
@@ -51,7 +48,6 @@ export function defineWorkerMetrics(registry: Registry, state: WorkerState) {
       'Time to handle a command, of one in 64 those that are done at once, and of all others.',
       ['kind'],
     ),
-    bus: counter('worker_bus_total', 'What the bus counts: refused, dropped, doubled, fenced.', ['what', 'labels']),
   })
   return { ...metrics, countCommand: prebound(metrics.commands), countEvent: prebound(metrics.events) }
 }

@@ -1,7 +1,7 @@
 import { connectBus, instanceKey, leaderResource, placementKey, protoValue } from '@spectrum/bus'
 import { Placement, RouterDefinition, SessionSnapshot } from '@spectrum/messages'
 import type { Clock, Network } from '@spectrum/network'
-import type { RunningService, ServiceContext } from '@spectrum/service-kit'
+import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
 import { createAccounts, InstanceKey } from './accounts.ts'
 import { Backends } from './backends/backends.ts'
 import { Egress } from './egress/connect.ts'
@@ -57,7 +57,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
         instance,
         log,
         clock,
-        count: (what, labels, value = 1) => metrics.bus.inc({ what, labels: Object.values(labels).join(' ') }, value),
+        count: busCounter(metrics),
         ...(config.nats.nkeySeed === undefined ? {} : { nkeySeed: config.nats.nkeySeed }),
         replicas: config.nats.replicas === 3 ? 3 : 1,
         limits: { maxStreamBytes: config.nats.streamBytes },
@@ -70,7 +70,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
     const connector = network.create(config.network.options, {
       log,
       clock,
-      count: reason => metrics.suppressed.inc({ kind: 'network', reason }),
+      count: reason => metrics.dropped.inc({ kind: 'network', reason }),
     })
     stack.defer(async () => connector.stop?.())
     const manifest = await connector.manifest()
@@ -81,12 +81,15 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
       instance,
       partitions: config.frontend.eventPartitions,
       log,
-      onDropped: ({ event }, reason) => metrics.suppressed.inc({ kind: event?.$case ?? 'event', reason }),
+      onDropped: ({ event }, reason) => metrics.dropped.inc({ kind: event?.$case ?? 'event', reason }),
     })
     const eventLanes = lanes
     const egress = new Egress({
       policy: new EgressPolicy(config.egress),
-      onRefused: reason => metrics.egressRefused.inc({ reason }),
+      onRefused: reason => {
+        metrics.egressRefused.inc({ reason })
+        metrics.dropped.inc({ kind: 'egress', reason })
+      },
     })
     const key = new InstanceKey(bus, router)
     const leader = bus.client(RouterDefinition, { target: leaderResource(instance), timeoutMs: 2_000 })

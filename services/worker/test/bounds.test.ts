@@ -34,7 +34,7 @@ test('six clients with a status of 240 kB: what was said is said once, also afte
     await waitUntil(() => reflected(user) === 20, { describe: () => `${reflected(user)} lines` })
     await neighbours.stored(user, 0, ({ resources }) => resources.length === 6)
     await neighbours.stored(user, 0, ({ resources }) => resources.every(({ status: kept }) => kept === '€'.repeat(341)))
-    assert.match(await worker.metrics(), /suppressed_total\{kind="setPresence",reason="status-cut"\} 6/)
+    assert.match(await worker.metrics(), /dropped_total\{kind="setPresence",reason="status-cut"\} 6/)
     await worker[Symbol.asyncDispose]()
     worker = await workerHere(neighbours.nats.url, { limits })
     const since = neighbours.told(user).length

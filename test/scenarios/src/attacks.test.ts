@@ -30,7 +30,7 @@ scenario(
     await irc.waitFor(/ PRIVMSG \S+ :unharmed$/)
     assert.ok(!irc.hasSeen(/unheard/))
     assert.equal(await sum('spectrum_frontend_streams_lost_total'), 0)
-    assert.equal(await sum('spectrum_frontend_dropped_total', { reason: 'id-too-long' }), 3)
+    assert.equal(await sum('spectrum_dropped_total', { reason: 'id-too-long' }), 3)
   },
 )
 

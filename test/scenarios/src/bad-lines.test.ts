@@ -53,7 +53,7 @@ for (const topology of topologies())
     const bodies = (stanzas: readonly Stanza[]) => stanzas.flatMap(stanza => stanza.getChildText('body') ?? [])
     const suppressed = async (reason: string) => {
       const values = await Promise.all(
-        gateway.workers.map(process => process.metric('spectrum_worker_suppressed_total', { reason })),
+        gateway.workers.map(process => process.metric('spectrum_dropped_total', { reason })),
       )
       return values.reduce((sum, value) => sum + value, 0)
     }

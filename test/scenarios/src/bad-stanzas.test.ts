@@ -5,7 +5,7 @@ import { type HostileSystem, startHostileSystem } from './hostile-system.ts'
 import { errorOf, messageOf } from './muc.ts'
 
 const deep = (levels: number) => `${'<a>'.repeat(levels)}${'</a>'.repeat(levels)}`
-const droppedTotal = 'spectrum_frontend_dropped_total'
+const droppedTotal = 'spectrum_dropped_total'
 
 for (const topology of topologies())
   describe(`stanzas that no server should let pass (${topology})`, () => {

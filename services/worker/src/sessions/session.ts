@@ -135,7 +135,7 @@ export class Session {
   }
 
   suppressed(kind: string, reason: string): void {
-    this.context.metrics.suppressed.inc({ kind, reason })
+    this.context.metrics.dropped.inc({ kind, reason })
   }
 
   /** Something changed that a new owner must know. */
@@ -344,7 +344,10 @@ export class Session {
     const body = command.command
     if (body === undefined) return this.suppressed('command', 'unknown')
     const kind = body.$case
-    if (actsOnce.has(kind) && !this.#recent.add(command.key)) return this.suppressed(kind, 'duplicate')
+    if (actsOnce.has(kind) && !this.#recent.add(command.key)) {
+      this.context.metrics.redelivered.inc({ kind, reason: 'duplicate' })
+      return this.suppressed(kind, 'duplicate')
+    }
     if (showsActivity.has(kind)) this.lastActiveMs = this.context.clock.now()
     const span = command.traceparent === '' ? undefined : startSpan(`worker ${kind}`, command.traceparent)
     const isTimed = (this.#handled++ & 63) === 0
@@ -391,7 +394,9 @@ export class Session {
   }
 
   #refuse(command: Command, error: NetworkError): void {
-    this.context.metrics.countCommand(command.command?.$case ?? 'unknown', error.code)
+    const kind = command.command?.$case ?? 'unknown'
+    this.context.metrics.countCommand(kind, error.code)
+    this.context.metrics.dropped.inc({ kind, reason: error.code })
     const answer = failureOf(command, error)
     if (answer !== undefined) this.tell(answer, [command.resource], command.traceparent)
   }
