@@ -32,6 +32,7 @@ export {
   placementKey,
   processTopic,
   publicKeyKey,
+  restoredKey,
   snapshotKey,
   snapshotPrefix,
   type TableName,

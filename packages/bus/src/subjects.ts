@@ -102,6 +102,8 @@ export const backendKey = (instance: string, backend: number): string => `${inst
 export const manifestKey = (instance: string): string => instance
 /** Of the instance's public key in `keys`. */
 export const publicKeyKey = (instance: string): string => instance
+/** In `keys`: the live sessions of the database are placed. Missing when the bus has lost its tables. */
+export const restoredKey = (instance: string): string => `${instance}.restored`
 export const snapshotKey = (instance: string, backend: number, user: string): string =>
   `${instance}.${backend}.${encodeToken(user)}`
 /** The prefix of all keys of an instance, for listing and watching. */

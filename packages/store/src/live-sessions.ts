@@ -60,6 +60,18 @@ export class LiveSessions {
     )
   }
 
+  /** Undefined when there is none, or it is over. */
+  async find(user: string): Promise<LiveSession | undefined> {
+    const row = await inTime(
+      this.#database.client.liveSession.findUnique({
+        where: { instance_user: { instance: this.#instance, user } },
+        select: { generation: true, snapshot: true },
+      }),
+    )
+    if (row === null || row.snapshot === null) return undefined
+    return { user, generation: Number(row.generation), snapshot: row.snapshot }
+  }
+
   /** Sessions that are not over, in the order of their users. @param after the user that the previous page ended with */
   async page(limit: number, after?: string): Promise<LiveSession[]> {
     const rows = await inTime(

@@ -14,6 +14,7 @@ import {
   Placement,
   type Placement_Origin,
   Placement_State,
+  type SessionSnapshot,
   type StopSession_Reason,
 } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
