@@ -1,13 +1,18 @@
 /** A server that shuts down tells of its clients' going first, and closes our stream right after. */
 const shutdownMs = 1_000
+/** A room that is left alone: most leave by themselves and want to see it. */
+const leaveMs = 250
 /** How long the clients of a server that was restarted may take to come back. */
 const returnMs = 120_000
 
 interface Held {
-  readonly timer: NodeJS.Timeout
+  timer: NodeJS.Timeout
   /** What the server said of the resource, in order. */
   readonly actions: (() => void)[]
 }
+
+/** What leaves: a resource as a whole, or one of its rooms. */
+export type Departure = 'resource' | 'room'
 
 export interface DeparturesOptions {
   /** Signs a resource out that has not come back. */
@@ -19,28 +24,25 @@ export interface DeparturesOptions {
 
 /**
  * Tells users who leave from an XMPP server that is restarted: when it goes, all its clients go, and come back within a minute.
- * Who is signed out meanwhile would leave every room of the network. So what a server says of a lost client is acted on only
- * when our stream survives it, and for a time after a new stream a resource that does not exist is given that time to return.
+ * Who is signed out meanwhile would leave every room of the network. Some servers say that they speak for a client
+ * ("Disconnected: …", Prosody), some do not (ejabberd): so that somebody goes is acted on only when our stream survives it, and
+ * for a time after a new stream a resource that does not exist is given that time to return.
  *
- * Kept in memory only: after a crash of this process a resource that is gone is found out by the next stanza to it.
+ * Kept in memory only: after a crash of this process the sessions ask for every resource, and who is gone is found again.
  */
 export class Departures {
   readonly #options: DeparturesOptions
   readonly #held = new Map<string, Held>()
   readonly #missing = new Set<string>()
-  #wasOnline = false
   #return: NodeJS.Timeout | undefined
 
   constructor(options: DeparturesOptions) {
     this.#options = options
   }
 
-  /** There is a new stream. */
-  opened(): void {
-    if (!this.#wasOnline) {
-      this.#wasOnline = true
-      return
-    }
+  /** There is a new stream. `isMistrusted`: the server may have been restarted since the last. */
+  opened(isMistrusted: boolean): void {
+    if (!isMistrusted) return
     clearTimeout(this.#return)
     this.#return = setTimeout(() => this.#returned(), this.#options.returnMs ?? returnMs)
     this.#return.unref()
@@ -55,15 +57,20 @@ export class Departures {
     this.#held.clear()
   }
 
-  /** The server said that this resource was disconnected: acted on when the stream is still there a moment later. */
-  disconnected(fullJid: string, act: () => void): void {
+  /** Unavailable presence of this resource: acted on when the stream is still there a moment later. */
+  left(fullJid: string, what: Departure, act: () => void): void {
     const held = this.#held.get(fullJid)
-    if (held !== undefined) {
-      held.actions.push(act)
+    const later = (ms: number) => setTimeout(() => this.#leave(fullJid), ms)
+    const longMs = this.#options.shutdownMs ?? shutdownMs
+    if (held === undefined) {
+      const timer = later(what === 'resource' ? longMs : Math.min(longMs, leaveMs))
+      this.#held.set(fullJid, { timer, actions: [act] })
       return
     }
-    const timer = setTimeout(() => this.#leave(fullJid), this.#options.shutdownMs ?? shutdownMs)
-    this.#held.set(fullJid, { timer, actions: [act] })
+    held.actions.push(act)
+    if (what === 'room') return
+    clearTimeout(held.timer)
+    held.timer = later(longMs)
   }
 
   /** A stanza to this resource came back. True when the resource is given time to return. */

@@ -5,8 +5,10 @@ import { childElements, conditionOf, type Element, excessOf, parseJid, xml } fro
 import { Departures } from './departures.ts'
 import type { Gateway } from './gateway.ts'
 import { maxIdLength, type OutboundStanza } from './outbound-stanza.ts'
+import type { RecentLines } from './recent-lines.ts'
+import type { ResourceTrust } from './resource-trust.ts'
+import type { ReturnedLines } from './returned-lines.ts'
 import type { IqHandler, StanzaHandler, Xep } from './xep.ts'
-import { statusOf } from './xeps/shows.ts'
 
 /** IQs that are being answered, at most, of one bare JID and of all: an answer may wait for the router. */
 const maxOpenIqsOfSender = 64
@@ -21,6 +23,15 @@ const goneConditions = new Set([
   'service-unavailable',
 ])
 
+/** What is known of the resources that speak here. */
+export interface Resources {
+  readonly trust: ResourceTrust
+  readonly recent: RecentLines
+  readonly returned: ReturnedLines
+  /** How long a resource that is gone after a new stream may take to return. Milliseconds. */
+  readonly returnMs: number
+}
+
 /** Reads the stanzas of users and hands each to the feature that it is for. Never throws. */
 export class Dispatch {
   readonly #gateway: Gateway
@@ -28,13 +39,16 @@ export class Dispatch {
   readonly #namespaces = new Set<string>()
   readonly #presence: StanzaHandler[] = []
   readonly #message: StanzaHandler[] = []
-  readonly departures = new Departures({ signOut: fullJid => this.#signOut(fullJid) })
+  readonly departures: Departures
+  readonly #resources: Resources
   /** IQs that are being answered, by the sender's bare JID. */
   readonly #openIqsOf = new Map<string, number>()
   #openIqs = 0
 
-  constructor(gateway: Gateway, xeps: readonly Xep[]) {
+  constructor(gateway: Gateway, xeps: readonly Xep[], resources: Resources) {
     this.#gateway = gateway
+    this.#resources = resources
+    this.departures = new Departures({ signOut: fullJid => this.#signOut(fullJid), returnMs: resources.returnMs })
     for (const { iqs = [], presence, message } of xeps) {
       for (const iq of iqs) {
         this.#iqs.set(`${iq.type} ${iq.name} ${iq.xmlns}`, iq)
@@ -68,11 +82,13 @@ export class Dispatch {
     }
     const stanza = this.#read(element, name)
     if (stanza === undefined) return
-    if (isDisconnect(stanza)) {
-      this.departures.disconnected(stanza.from, () => this.#offerTraced(stanza))
+    if (name === 'presence' && stanza.type === 'unavailable') {
+      const isAll = stanza.to.name === ''
+      if (isAll) this.#resources.trust.left(stanza.from)
+      this.departures.left(stanza.from, isAll ? 'resource' : 'room', () => this.#offerTraced(stanza))
       return
     }
-    if (stanza.type !== 'error') this.departures.heard(stanza.from)
+    if (stanza.type !== 'error') this.#heard(stanza.from)
     const excess = excessOf(element)
     // Who goes must be able to go, whatever the id.
     if (isIdTooLong && stanza.type !== 'unavailable' && stanza.type !== 'error') {
@@ -87,6 +103,11 @@ export class Dispatch {
     } else {
       this.#offerTraced(stanza)
     }
+  }
+
+  #heard(fullJid: string): void {
+    this.departures.heard(fullJid)
+    this.#resources.trust.heard(fullJid)
   }
 
   /** The trace of a message begins here; its context travels with the command. */
@@ -139,7 +160,7 @@ export class Dispatch {
     const gateway = this.#gateway
     const { type, element } = stanza
     if (type === 'result') {
-      gateway.ignore('iq-result')
+      if (!this.#resources.trust.answered(stanza.from, stanza.id, false)) gateway.ignore('iq-result')
       return
     }
     const [payload, ...more] = childElements(element)
@@ -185,17 +206,27 @@ export class Dispatch {
 
   /** An error for something that we sent: its addressee may be gone, and then must not stay as a ghost. */
   #bounced(stanza: OutboundStanza): void {
-    const condition = conditionOf(stanza.element)
-    if (stanza.name === 'iq' || !goneConditions.has(condition)) {
+    const isGone = goneConditions.has(conditionOf(stanza.element))
+    const { trust, recent, returned } = this.#resources
+    if (stanza.name === 'iq' && trust.answered(stanza.from, stanza.id, isGone)) return
+    if (stanza.name === 'iq' || !isGone) {
       this.#gateway.ignore(`bounced-${stanza.name}`)
       return
     }
+    const line = stanza.name === 'message' ? recent.bounced(stanza.from, stanza.id) : undefined
+    if (line !== undefined) returned.give(line, 'bounced', () => undefined)
     if (this.departures.bounced(stanza.from)) {
       this.#gateway.ignore('resource-may-return')
       return
     }
     this.#gateway.ignore('resource-gone')
     this.#goesOffline(stanza)
+  }
+
+  /** A resource was asked whether it is there, and is not. */
+  resourceGone(fullJid: string): void {
+    if (this.departures.bounced(fullJid)) this.#gateway.ignore('resource-may-return')
+    else this.#signOut(fullJid)
   }
 
   /** A resource that did not come back after the server was restarted. */
@@ -212,10 +243,3 @@ export class Dispatch {
     this.#gateway.command(stanza, { $case: 'setPresence', value }, { session: 'optional' })
   }
 }
-
-/**
- * Whether the server speaks for a client that is gone, and not the client itself: such is the status that Prosody writes,
- * also for every client while it is stopped.
- */
-const isDisconnect = ({ name, type, element }: OutboundStanza): boolean =>
-  name === 'presence' && type === 'unavailable' && statusOf(element).startsWith('Disconnected: ')

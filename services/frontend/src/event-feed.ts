@@ -1,42 +1,63 @@
 import type { Delivery, LaneConsumer, LaneHandler } from '@spectrum/bus'
-import { type Event, Show } from '@spectrum/messages'
+import { type Event, eventCodec, MessageReceived_Kind, Show } from '@spectrum/messages'
 import type { Logger } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
-import { addressTo, type Component, escapeText } from '@spectrum/xmpp'
+import { addressTo, type Component, escapeAttribute, escapeText } from '@spectrum/xmpp'
 import type { Addresses } from './addresses.ts'
 import type { FrontendMetrics } from './metrics.ts'
 import type { Placements } from './placements.ts'
+import type { RecentLines, RoomLine } from './recent-lines.ts'
 import { Rendering } from './rendering.ts'
+import type { ResourceTrust } from './resource-trust.ts'
+import type { ReturnedLines } from './returned-lines.ts'
 import type { EventCase, Renderer, Xep } from './xep.ts'
 
 export interface EventFeedOptions {
   readonly xeps: readonly Xep[]
   readonly addresses: Addresses
   readonly placements: Placements
+  readonly trust: ResourceTrust
+  readonly recent: RecentLines
+  readonly returned: ReturnedLines
   readonly metrics: FrontendMetrics
   readonly log: Logger
-  /** Whether this process still holds the component: asked before each write. */
+  /** Puts an event aside that the XMPP server closes the stream for. */
+  setAside(event: Event): void
+}
+
+/** What the feed needs to know of a lane. */
+export interface FeedLane {
+  /** Whether this process still holds the lane: asked before each write. */
   mayAct(): boolean
+  onLost(reason: string): void
 }
 
 type AnyRenderer = Renderer<EventCase>
 
-/** The highest epoch of each backend that one lane has told of. */
-type Epochs = Map<number, number>
+interface LaneState {
+  readonly lane: FeedLane
+  /** The highest epoch of each backend that the lane has told of: each lane has its own past. */
+  readonly epochs: Map<number, number>
+  isClosed: boolean
+}
 
 /** How often a feed that had to hold back looks whether it may go on. */
 const holdMs = 100
+/** Bytes of events that wait for resources to answer; beyond it the lanes are read no further. */
+const maxHeldBytes = 16 * 1024 * 1024
+/** What is told so late after a new stream says when it was said (XEP-0203). */
+const lateMs = 5_000
 
 /**
  * Turns the events of all partitions into stanzas on the component stream, and finishes each when the XMPP server has
- * confirmed its stanzas.
+ * confirmed its stanzas. What is for a resource that may be gone waits until it has answered, or goes back.
  */
 export class EventFeed {
   readonly #options: EventFeedOptions
   readonly #component: Component
   readonly #renderers: ReadonlyMap<string, AnyRenderer>
-  readonly #consumers = new Set<LaneConsumer>()
-  #held: (readonly [Delivery<Event>, Epochs])[] = []
+  readonly #consumers = new Map<LaneConsumer, LaneState>()
+  #held: (readonly [Delivery<Event>, LaneState])[] = []
   #holdTimer: NodeJS.Timeout | undefined
   #isPaused = false
   #isClosed = false
@@ -45,25 +66,28 @@ export class EventFeed {
     this.#component = component
     this.#options = options
     this.#renderers = renderersOf(options.xeps)
-    component.onRelief(() => this.#relieved())
+    component.onRelief(() => this.relieved())
   }
 
-  /** For one partition's lane. */
-  handler(onLost: (reason: string) => void): LaneHandler<Event> {
-    // Each lane has its own past: what one still holds of a backend's earlier epoch is not late because another is further.
-    const epochs: Epochs = new Map()
-    return {
-      onItem: delivery => this.#onItem(delivery, epochs),
-      onLost,
-    }
-  }
-
-  add(consumer: LaneConsumer): void {
-    this.#consumers.add(consumer)
+  /** Opens a partition's lane: `consume` is called with what handles its items. */
+  async open(lane: FeedLane, consume: (handler: LaneHandler<Event>) => Promise<LaneConsumer>): Promise<LaneConsumer> {
+    const state: LaneState = { lane, epochs: new Map(), isClosed: false }
+    const consumer = await consume({
+      onItem: delivery => this.#onItem(delivery, state),
+      onLost: reason => {
+        state.isClosed = true
+        lane.onLost(reason)
+      },
+    })
+    this.#consumers.set(consumer, state)
     if (this.#isPaused) consumer.pause()
+    return consumer
   }
 
+  /** Nothing of this lane is written any more; what is unfinished is the next owner's. */
   remove(consumer: LaneConsumer): void {
+    const state = this.#consumers.get(consumer)
+    if (state !== undefined) state.isClosed = true
     this.#consumers.delete(consumer)
   }
 
@@ -72,73 +96,147 @@ export class EventFeed {
     this.#isClosed = true
     clearTimeout(this.#holdTimer)
     this.#held = []
+    for (const consumer of [...this.#consumers.keys()]) this.remove(consumer)
   }
 
-  #onItem(delivery: Delivery<Event>, epochs: Epochs): void {
-    if (this.#isClosed) return
-    if (this.#held.length > 0 || !this.#options.mayAct()) {
-      this.#held.push([delivery, epochs])
+  /** Something that the feed had to wait for has become less. */
+  relieved(): void {
+    if (!this.#isPaused || this.#held.length > 0 || this.#isFull) return
+    this.#isPaused = false
+    for (const consumer of this.#consumers.keys()) consumer.resume()
+  }
+
+  get #isFull(): boolean {
+    return this.#component.isCongested || this.#options.trust.heldBytes > maxHeldBytes
+  }
+
+  #onItem(delivery: Delivery<Event>, state: LaneState): void {
+    if (this.#isClosed || state.isClosed) return
+    if (this.#held.length > 0 || !state.lane.mayAct()) {
+      this.#held.push([delivery, state])
       this.#pause()
       this.#holdTimer ??= setTimeout(() => this.#tryHeld(), holdMs)
       return
     }
-    this.#write(delivery, epochs)
-    if (this.#component.isCongested) this.#pause()
+    this.#write(delivery, state)
+    if (this.#isFull) this.#pause()
   }
 
   #tryHeld(): void {
     this.#holdTimer = undefined
     if (this.#isClosed) return
-    if (!this.#options.mayAct()) {
-      this.#holdTimer = setTimeout(() => this.#tryHeld(), holdMs)
-      return
+    const still: (readonly [Delivery<Event>, LaneState])[] = []
+    for (const [delivery, state] of this.#held) {
+      if (state.isClosed) continue
+      if (state.lane.mayAct()) this.#write(delivery, state)
+      else still.push([delivery, state])
     }
-    const held = this.#held
-    this.#held = []
-    for (const [delivery, epochs] of held) this.#write(delivery, epochs)
-    this.#relieved()
+    this.#held = still
+    if (still.length > 0) this.#holdTimer = setTimeout(() => this.#tryHeld(), holdMs)
+    else this.relieved()
   }
 
   #pause(): void {
     if (this.#isPaused) return
     this.#isPaused = true
-    for (const consumer of this.#consumers) consumer.pause()
+    for (const consumer of this.#consumers.keys()) consumer.pause()
   }
 
-  #relieved(): void {
-    if (!this.#isPaused || this.#held.length > 0 || this.#component.isCongested) return
-    this.#isPaused = false
-    for (const consumer of this.#consumers) consumer.resume()
-  }
-
-  #write(delivery: Delivery<Event>, epochs: Epochs): void {
-    const { metrics } = this.#options
+  #write(delivery: Delivery<Event>, state: LaneState): void {
+    const { metrics, placements, trust } = this.#options
     const { item } = delivery
-    const stanzas = this.#isOutdated(item, epochs) ? nothing : this.#render(item)
-    if (stanzas.length === 0) {
-      delivery.finish()
-      return
+    if (this.#isOutdated(item, state.epochs)) return delivery.finish()
+    if (item.event !== undefined && isSignOut(item.event)) placements.forget(item.user)
+    if (item.event?.$case === 'resourceCheck') {
+      for (const resource of item.resources) if (resource !== '') trust.check(`${item.user}/${resource}`)
+      return delivery.finish()
     }
     metrics.unconfirmed.inc()
     const span = startSpan('frontend event', item.traceparent === '' ? undefined : item.traceparent)
-    const done = () => {
+    const settle = () => {
       span.end()
       metrics.unconfirmed.dec()
-      delivery.finish()
     }
+    const telling: Telling = {
+      event: item,
+      state,
+      done: () => {
+        settle()
+        delivery.finish()
+      },
+      abandon: settle,
+    }
+    this.#route(telling, item.resources.length === 0 ? bareOnly : item.resources, 0)
+  }
+
+  /** To those who are there at once, to the others when they have answered. The event is done when all have it. */
+  #route(telling: Telling, resources: readonly string[], deaths: number): void {
+    if (this.#isClosed || telling.state.isClosed) return telling.abandon()
+    const { trust } = this.#options
+    const { user } = telling.event
+    if (resources.every(resource => resource === '' || trust.isTrusted(`${user}/${resource}`))) {
+      this.#send(telling, resources, deaths)
+      return
+    }
+    const parts = divided(telling, resources.length)
+    for (const resource of resources) {
+      const fullJid = `${user}/${resource}`
+      if (resource === '' || trust.isTrusted(fullJid)) this.#send(parts, [resource], deaths)
+      else {
+        trust.hold(fullJid, {
+          bytes: eventCodec.sizeOf(telling.event),
+          release: () => this.#send(parts, [resource], Math.max(deaths, again)),
+          giveBack: () => this.#giveBack(parts, resource),
+        })
+      }
+    }
+  }
+
+  /** `deaths`: streams that died with it; `again` when it only waited. */
+  #send(telling: Telling, resources: readonly string[], deaths: number): void {
+    const { event, state } = telling
+    if (this.#isClosed || state.isClosed) return telling.abandon()
+    const stanzas = this.#render(deaths > 0 ? withDelay(event) : event, resources)
+    if (stanzas.length === 0) return telling.done()
     const taken = this.#component.send({
       stanzas,
-      onConfirmed: done,
+      deaths: Math.floor(deaths),
+      onConfirmed: () => {
+        this.#remember(event, resources)
+        telling.done()
+      },
+      onReopened: died => this.#route(telling, resources, Math.max(died, again)),
       onPoison: () => {
-        this.#onPoison(item)
-        done()
+        this.#onPoison(event)
+        telling.done()
       },
     })
-    metrics.stanzasOut.inc({ event: item.event?.$case ?? 'none' }, taken)
+    this.#options.metrics.stanzasOut.inc({ event: event.event?.$case ?? 'none' }, taken)
+  }
+
+  /** For a resource that is gone: lines of rooms go back to the session, and a person is told wherever they are. */
+  #giveBack(telling: Telling, resource: string): void {
+    const { event, state } = telling
+    if (this.#isClosed || state.isClosed) return telling.abandon()
+    const line = roomLineOf(event, resource)
+    if (line !== undefined) this.#options.returned.give(line, 'unverified', () => telling.done())
+    else if (event.event?.$case === 'messageReceived') this.#send(telling, bareOnly, again)
+    else {
+      // Presence and the like is told anew when somebody is there again.
+      this.#options.metrics.dropped.inc({ kind: 'event', reason: 'resource-is-gone' })
+      telling.done()
+    }
+  }
+
+  #remember(event: Event, resources: readonly string[]): void {
+    for (const resource of resources) {
+      const line = roomLineOf(event, resource)
+      if (line !== undefined) this.#options.recent.confirmed(line)
+    }
   }
 
   /** An owner that was replaced may still speak for a moment. */
-  #isOutdated({ backend, epoch }: Event, epochs: Epochs): boolean {
+  #isOutdated({ backend, epoch }: Event, epochs: Map<number, number>): boolean {
     const known = epochs.get(backend) ?? 0
     if (epoch > known) epochs.set(backend, epoch)
     if (epoch >= known) return false
@@ -146,20 +244,21 @@ export class EventFeed {
     return true
   }
 
-  #render(event: Event): readonly string[] {
-    const { metrics, log, addresses, placements } = this.#options
-    const { event: body, user, resources } = event
+  #render(event: Event, resources: readonly string[]): readonly string[] {
+    const { metrics, log, addresses } = this.#options
+    const { event: body, user } = event
     const renderer = body === undefined ? undefined : this.#renderers.get(body.$case)
     if (body === undefined || renderer === undefined) {
       metrics.dropped.inc({ kind: 'event', reason: 'unknown-event' })
       return nothing
     }
-    if (isSignOut(body)) placements.forget(user)
     try {
       const unaddressed = renderer(body.value, new Rendering(addresses, metrics, event))
       const stanzas: string[] = []
-      for (const to of recipientsOf(user, resources))
+      for (const resource of resources) {
+        const to = resource === '' ? user : `${user}/${resource}`
         for (const stanza of unaddressed) stanzas.push(addressTo(stanza, to))
+      }
       return stanzas
     } catch (error) {
       log.error({ err: error, event: body.$case, key: event.key }, 'an event could not be rendered')
@@ -168,24 +267,71 @@ export class EventFeed {
     }
   }
 
-  #onPoison({ key, user, event }: Event): void {
+  #onPoison(poison: Event): void {
     const { log, addresses } = this.#options
-    log.error({ key, event: event?.$case }, 'the XMPP server closes the stream for this event; it is given up')
-    const text = 'A message from the network could not be delivered: the XMPP server refuses it.'
-    const open = `<message from="${addresses.domain}" type="headline"`
-    this.#component.send({
-      stanzas: [addressTo({ open, rest: `><body>${escapeText(text)}</body></message>` }, user)],
-    })
+    const { key, user, event } = poison
+    log.error({ key, event: event?.$case }, 'the XMPP server closes the stream for this event; it is put aside')
+    this.#options.setAside(poison)
+    this.#component.send({ stanzas: [undeliverable(addresses.domain, user)] })
   }
 }
 
-const nothing: readonly string[] = []
-
-/** No resource named: the server decides. The empty one is that of a sender who has none: a component, a bridge. */
-function recipientsOf(user: string, resources: readonly string[]): readonly string[] {
-  if (resources.length === 0) return [user]
-  return resources.map(resource => (resource === '' ? user : `${user}/${resource}`))
+/** Tells somebody that something for them cannot be delivered. */
+export function undeliverable(domain: string, to: string): string {
+  const text = 'A message from the network could not be delivered: the XMPP server refuses it.'
+  const open = `<message from="${escapeAttribute(domain)}" type="headline"`
+  return addressTo({ open, rest: `><body>${escapeText(text)}</body></message>` }, to)
 }
+
+/** An event on its way. */
+interface Telling {
+  readonly event: Event
+  readonly state: LaneState
+  /** It is told, or has gone another way. */
+  done(): void
+  /** The lane is lost: the next owner tells it. */
+  abandon(): void
+}
+
+/** Below one stream's death and above none: it only came late. */
+const again = 0.5
+
+/** Each of so many parts is done by itself. */
+function divided(telling: Telling, parts: number): Telling {
+  let open = parts
+  let isAbandoned = false
+  return {
+    ...telling,
+    done: () => {
+      if (--open === 0 && !isAbandoned) telling.done()
+    },
+    abandon: () => {
+      if (!isAbandoned) telling.abandon()
+      isAbandoned = true
+    },
+  }
+}
+
+/** What is told late says when it was said. */
+function withDelay(event: Event): Event {
+  const body = event.event
+  if (event.atMs === 0 || Date.now() - event.atMs < lateMs) return event
+  if (body?.$case !== 'messageReceived' && body?.$case !== 'subjectChanged') return event
+  if (body.value.delayedAtMs !== undefined) return event
+  return { ...event, event: { ...body, value: { ...body.value, delayedAtMs: event.atMs } } as typeof body }
+}
+
+function roomLineOf({ event, user, key, atMs }: Event, resource: string): RoomLine | undefined {
+  if (resource === '' || event?.$case !== 'messageReceived') return undefined
+  const { value } = event
+  if (value.kind !== MessageReceived_Kind.KIND_GROUPCHAT) return undefined
+  // The same id again: who has read it after all sees that it is a double.
+  return { user, resource, message: value.id === '' ? { ...value, id: key } : value, atMs }
+}
+
+/** No resource named: the server decides. The empty one is also that of a sender who has none: a component, a bridge. */
+const bareOnly: readonly string[] = ['']
+const nothing: readonly string[] = []
 
 // What the placement cache holds of this user is outdated then.
 function isSignOut(body: NonNullable<Event['event']>): boolean {

@@ -26,6 +26,22 @@ export function defineFrontendMetrics(registry: Registry) {
       'Events written or waiting that the XMPP server has not confirmed.',
     ),
     pending: gauge('frontend_pending_commands', 'Commands that wait for a login or a placement.'),
+    returned: counter(
+      'frontend_lines_returned_total',
+      'Room lines given back to sessions, as their resource was not there (`unverified`) or the XMPP server bounced them.',
+      ['reason'],
+    ),
+    confirmedBeforeLoss: counter(
+      'frontend_lines_confirmed_before_loss_total',
+      'Room lines that the XMPP server confirmed within the second before its stream ended: perhaps not read.',
+    ),
+    held: gauge('frontend_held_bytes', 'Bytes of events that wait until a resource has answered.'),
+    gapSeconds: gauge('frontend_gap_seconds', 'How long the instance had no component stream, the last time.'),
+    partitions: gauge('frontend_partitions', 'Event partitions that this process owns.'),
+    poison: counter('frontend_poison_total', 'What was put aside as the XMPP server closes the stream for it.', [
+      'kind',
+    ]),
+    forwarded: counter('frontend_forwarded_total', 'Stanzas passed on to the frontend that they are for.'),
     pauses: counter('frontend_reading_paused_total', 'Times that reading from the XMPP server was paused.'),
   })
 }

@@ -1,17 +1,26 @@
 import { type Bus, connectBus, instanceKey } from '@spectrum/bus'
 import { RouterDefinition } from '@spectrum/messages'
 import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
-import { Component, prepareDomain } from '@spectrum/xmpp'
+import { Component, type Element, escapeAttribute, namespaces, prepareDomain } from '@spectrum/xmpp'
 import { Addresses } from './addresses.ts'
-import { ComponentLink } from './component-link.ts'
+import { announceStream } from './announcement.ts'
+import { DeadEnds } from './dead-ends.ts'
 import { Dispatch } from './dispatch.ts'
 import { EventFeed } from './event-feed.ts'
 import { Gateway } from './gateway.ts'
 import { InstanceKey } from './instance-key.ts'
+import type { Link, Origin } from './link.ts'
 import { ManifestWatch } from './manifest.ts'
 import { defineFrontendMetrics } from './metrics.ts'
 import { Outbox } from './outbox.ts'
+import { Peers } from './peers.ts'
 import { Placements } from './placements.ts'
+import { RecentLines } from './recent-lines.ts'
+import { ResourceTrust } from './resource-trust.ts'
+import { ReturnedLines } from './returned-lines.ts'
+import { SharedLink } from './shared-link.ts'
+import { SingleLink } from './single-link.ts'
+import { StreamGap } from './stream-gap.ts'
 import { xeps } from './xeps/index.ts'
 
 /** Builds the frontend of one instance; it runs when this fulfils, active or standing by. */
@@ -70,60 +79,123 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     seal: plaintext => key.seal(plaintext),
     features: kind => [...new Set(xeps.flatMap(xep => xep.announce?.(kind, manifest.current) ?? []))].sort(),
     write: xml => {
-      if (link.component === undefined) metrics.dropped.inc({ kind: 'stanza', reason: 'standing-by' })
-      else
-        link.component.send({
-          stanzas: [xml],
-          onPoison: () => log.error({}, 'the XMPP server closes the stream for an answer; it is given up'),
-        })
+      if (link.component !== undefined)
+        link.component.send({ stanzas: [xml], onPoison: () => deadEnds.answer(xml, link.component) })
+      else if (link.successor !== undefined) peers.write(link.successor, xml)
+      else metrics.dropped.inc({ reason: 'standing-by' })
     },
   })
-  const dispatch = new Dispatch(gateway, xeps)
-  const link = new ComponentLink({
+  const deadEnds = new DeadEnds({ bus, metrics, log, domain: addresses.domain })
+  const recent = new RecentLines()
+  const returned = new ReturnedLines({ bus, instance, placements, metrics, log })
+  const returnMs = config.frontend.returnSeconds * 1_000
+  const trust = new ResourceTrust({
+    windowMs: returnMs,
+    ping: (fullJid, id) => {
+      const from = escapeAttribute(`${addresses.domain}/${bus.processId}`)
+      const ping = `<iq type="get" id="${id}" from="${from}" to="${escapeAttribute(fullJid)}"><ping xmlns="${namespaces.ping}"/></iq>`
+      // One of an earlier stream is asked anew.
+      link.component?.send({ stanzas: [ping], onReopened: () => undefined })
+    },
+    onGone: fullJid => dispatch.resourceGone(fullJid),
+    onHeld: bytes => {
+      metrics.held.set(bytes)
+      link.feed?.relieved()
+    },
+  })
+  const dispatch = new Dispatch(gateway, xeps, { trust, recent, returned, returnMs })
+  const gap = new StreamGap({ metrics, log })
+  const peers: Peers = new Peers({
+    bus,
+    instance,
+    domain: addresses.domain,
+    metrics,
+    log,
+    tellerOf: user => link.tellerOf(user),
+  })
+  const onStanza = (stanza: Element) => {
+    if (!peers.forward(stanza)) dispatch.onStanza(stanza)
+  }
+  const openComponent = (origin: () => Origin) => {
+    let streams = 0
+    const component = new Component({
+      host: config.service.server,
+      port: config.service.port,
+      domain: config.service.jid,
+      secret: config.service.password,
+      resource: bus.processId,
+      maxStanzaBytes: config.frontend.maxStanzaBytes,
+      log,
+      onStanza,
+      onOnline: () => {
+        metrics.connected.set(1)
+        gap.ended()
+        const how = streams++ === 0 ? origin() : 'after-death'
+        dispatch.departures.opened(how === 'after-death')
+        trust.opened(how === 'after-death')
+        if (how !== 'handed-over') announceStream({ bus, instance, log })
+      },
+      onOffline: () => {
+        metrics.connected.set(0)
+        metrics.streamsLost.inc()
+        metrics.confirmedBeforeLoss.inc(recent.count(1_000))
+        gap.began()
+        trust.lost()
+        dispatch.departures.lost()
+      },
+      onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
+      onDiscarded: (reason, stanzas) => metrics.dropped.inc({ reason }, stanzas),
+    })
+    if (outbox.isCongested) component.pause()
+    const feed = new EventFeed(component, {
+      xeps,
+      addresses,
+      placements,
+      trust,
+      recent,
+      returned,
+      metrics,
+      log,
+      setAside: event => deadEnds.event(event),
+    })
+    return { component, feed }
+  }
+  const linkOptions = {
     bus,
     instance,
     partitions: config.frontend.eventPartitions,
+    peers,
     log,
-    onActive: isActive => {
+    open: openComponent,
+    onActive: (isActive: boolean) => {
       metrics.active.set(isActive ? 1 : 0)
+      if (isActive && link.component?.isOnline !== true) gap.began()
       log.info({ isActive }, isActive ? 'this frontend is active' : 'this frontend stands by')
     },
-    open: mayAct => {
-      const component = new Component({
-        host: config.service.server,
-        port: config.service.port,
-        domain: config.service.jid,
-        secret: config.service.password,
-        resource: bus.processId,
-        maxStanzaBytes: config.frontend.maxStanzaBytes,
-        log,
-        onStanza: stanza => dispatch.onStanza(stanza),
-        onOnline: () => {
-          metrics.connected.set(1)
-          dispatch.departures.opened()
-        },
-        onOffline: () => {
-          metrics.connected.set(0)
-          metrics.streamsLost.inc()
-          dispatch.departures.lost()
-        },
-        onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
-        onDiscarded: (reason, stanzas) => metrics.dropped.inc({ kind: 'stanza', reason }, stanzas),
-      })
-      if (outbox.isCongested) component.pause()
-      return { component, feed: new EventFeed(component, { xeps, addresses, placements, metrics, log, mayAct }) }
+    onPartitions: (count: number) => metrics.partitions.set(count),
+    settleCommands: async () => {
+      if (link.successor === undefined) outbox.giveUpWaiting()
+      await outbox.settled(3_000)
+      outbox.giveUpWaiting()
+      await outbox.settled(5_000)
     },
+  }
+  const link: Link = config.frontend.connections === 'many' ? new SharedLink(linkOptions) : new SingleLink(linkOptions)
+  peers.listen({
+    onStanza: stanza => link.component?.receive(stanza),
+    onWrite: xml => gateway.parts.write(xml),
+    onTakeOver: (from, to) => link.onTakeOver(from, to),
   })
   await link.start()
   return {
     ready: () => readiness(bus, link),
     [Symbol.asyncDispose]: async () => {
       dispatch.departures.flush()
-      // Who waits for a login can be answered only while there is a stream.
-      outbox.giveUpWaiting()
-      await outbox.settled(3_000)
       await link.stop()
+      returned.close()
+      trust.close()
       await outbox.settled(5_000)
+      peers[Symbol.dispose]()
       await manifest[Symbol.asyncDispose]()
       key[Symbol.dispose]()
       await bus[Symbol.asyncDispose]()
@@ -132,7 +204,8 @@ export async function startFrontend({ config, log, registry, stopping }: Service
 }
 
 /** Active, it needs the XMPP server; standing by, only the bus. */
-function readiness(bus: Bus, { component }: ComponentLink): boolean | string {
+function readiness(bus: Bus, { component }: Link): boolean | string {
   if (!bus.isConnected) return 'the bus is not connected'
+  if (component?.isSilent === true) return 'the XMPP server does not answer'
   return component === undefined || component.isOnline || 'the component is not connected'
 }

@@ -15,6 +15,20 @@ export const frontend = z.object({
     .max(1024)
     .default(32)
     .describe('Event lanes of the instance; the same in all its services, and not to be changed while they run.'),
+  connections: z
+    .enum(['one', 'many'])
+    .default('one')
+    .describe(
+      'How many connections the XMPP server accepts for the component. `one` (Prosody): one frontend is active, the others stand by. `many` (ejabberd with `domain_balancing: {type: bare_source, component_number: …}`, Openfire): all are active.',
+    ),
+  returnSeconds: z
+    .int()
+    .min(0)
+    .max(3_600)
+    .default(120)
+    .describe(
+      'How long clients may take to come back after the XMPP server was restarted, before they leave their rooms.',
+    ),
 })
 
 /** `[worker]` */

@@ -1,0 +1,51 @@
+import type { Bus, Ownership } from '@spectrum/bus'
+import type { Logger } from '@spectrum/network'
+import type { Component } from '@spectrum/xmpp'
+import type { EventFeed } from './event-feed.ts'
+import type { Peers } from './peers.ts'
+
+/** Who speaks to the XMPP server, and to whom events are told by which frontend. */
+export interface Link {
+  /** The component while this process has one. */
+  readonly component: Component | undefined
+  readonly feed: EventFeed | undefined
+  /** The frontend that goes on after this one, once it is known. */
+  readonly successor: string | undefined
+  start(): Promise<void>
+  /** Hands over: what was written is confirmed, and what was read is durable before others read on. */
+  stop(): Promise<void>
+  /** Another frontend is about to stop, and names who goes on. */
+  onTakeOver(from: string, to: string): void
+  /** Who tells the user's events, where it is known and somebody else. */
+  tellerOf(user: string): string | undefined
+}
+
+/** How the first stream of a component came to be; every later one follows a stream that was lost. */
+export type Origin =
+  /** Nobody was there before. */
+  | 'fresh'
+  /** Whoever was there before handed over: nothing was missed. */
+  | 'handed-over'
+  /** Whoever was there before died. */
+  | 'after-death'
+
+export interface LinkOptions {
+  readonly bus: Bus
+  readonly instance: string
+  readonly partitions: number
+  readonly peers: Peers
+  readonly log: Logger
+  /** Makes a component and the feed that writes to it. Not started. */
+  open(origin: () => Origin): { readonly component: Component; readonly feed: EventFeed }
+  onActive(isActive: boolean): void
+  onPartitions(count: number): void
+  /** Waits until all commands that were read are durable; what cannot be is answered with an error. */
+  settleCommands(): Promise<void>
+}
+
+/** Gives owned resources back; what fails is left to the others' knowledge of this process's death. */
+export async function releaseAll(owned: readonly Ownership[], log: Logger): Promise<void> {
+  for (const result of await Promise.allSettled(owned.map(ownership => ownership.release()))) {
+    if (result.status === 'rejected') log.warn({ err: result.reason }, 'an ownership was not released')
+  }
+}

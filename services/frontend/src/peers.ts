@@ -1,0 +1,116 @@
+import { type Bus, instanceTopic, processTopic } from '@spectrum/bus'
+import type { Logger } from '@spectrum/network'
+import { type Element, parseElement, toXml } from '@spectrum/xmpp'
+import type { FrontendMetrics } from './metrics.ts'
+
+export interface PeersOptions {
+  readonly bus: Bus
+  readonly instance: string
+  /** The component's JID. */
+  readonly domain: string
+  readonly metrics: FrontendMetrics
+  readonly log: Logger
+  /** Who tells the user's events, where it is known and somebody else. */
+  tellerOf(user: string): string | undefined
+}
+
+export interface PeerListener {
+  /** A stanza for this process that reached another. */
+  onStanza(stanza: Element): void
+  /** A stanza that another process can write no more. */
+  onWrite(xml: string): void
+  /** `from` is about to stop, and `to` shall connect now. */
+  onTakeOver(from: string, to: string): void
+}
+
+/** The words of notifications between frontends. */
+const stanzaWord = 'stanza'
+const writeWord = 'write'
+const takeOverWord = 'take-over'
+
+/**
+ * What frontends of one instance tell each other. A server with several connections of the component chooses by itself which of
+ * them gets a stanza: answers to what one frontend sent may reach another, which passes them on.
+ */
+export class Peers implements Disposable {
+  readonly #options: PeersOptions
+  #subscriptions: Disposable[] = []
+
+  constructor(options: PeersOptions) {
+    this.#options = options
+  }
+
+  listen(listener: PeerListener): void {
+    const { bus, instance } = this.#options
+    const own = (word: string) => processTopic(instance, bus.processId, word)
+    this.#subscriptions = [
+      bus.onNotify(own(stanzaWord), payload => {
+        const stanza = this.#parse(payload)
+        if (stanza !== undefined) listener.onStanza(stanza)
+      }),
+      bus.onNotify(own(writeWord), payload => listener.onWrite(text(payload))),
+      bus.onNotify(instanceTopic(instance, takeOverWord), payload => {
+        const [from = '', to = ''] = text(payload).split(' ')
+        if (from !== bus.processId) listener.onTakeOver(from, to)
+      }),
+    ]
+  }
+
+  /** Passes a stanza on that is another frontend's; true when it did. */
+  forward(stanza: Element): boolean {
+    const owner = this.#ownerOf(stanza)
+    if (owner === undefined) return false
+    const { bus, instance, metrics } = this.#options
+    metrics.forwarded.inc()
+    bus.notify(processTopic(instance, owner, stanzaWord), Buffer.from(toXml(stanza)))
+    return true
+  }
+
+  /** Has a stanza written by another frontend. */
+  write(process: string, xml: string): void {
+    const { bus, instance } = this.#options
+    bus.notify(processTopic(instance, process, writeWord), Buffer.from(xml))
+  }
+
+  /** Asks `to` to connect; the others leave the component to it for a while. */
+  askToTakeOver(to: string): void {
+    const { bus, instance } = this.#options
+    bus.notify(instanceTopic(instance, takeOverWord), Buffer.from(`${bus.processId} ${to}`))
+  }
+
+  [Symbol.dispose](): void {
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
+  }
+
+  #ownerOf(stanza: Element): string | undefined {
+    const { attrs, name } = stanza
+    if (name === 'iq') {
+      // An answer is to who asked; a barrier that comes back as it is, is from there.
+      const isAnswer = attrs.type === 'result' || attrs.type === 'error'
+      return this.#processOf(String((isAnswer ? attrs.to : attrs.from) ?? ''))
+    }
+    if (name !== 'message' || attrs.type !== 'error') return undefined
+    const [user = ''] = String(attrs.from ?? '').split('/')
+    return this.#options.tellerOf(user)
+  }
+
+  #processOf(jid: string): string | undefined {
+    const { domain, bus } = this.#options
+    if (!jid.startsWith(`${domain}/`)) return undefined
+    const process = jid.slice(domain.length + 1)
+    if (process === bus.processId) return undefined
+    return bus.owners.processes('frontend').some(peer => peer.process === process) ? process : undefined
+  }
+
+  #parse(payload: Uint8Array): Element | undefined {
+    try {
+      return parseElement(text(payload))
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'what another frontend passed on is no stanza')
+      this.#options.metrics.dropped.inc({ reason: 'forwarded-unreadable' })
+      return undefined
+    }
+  }
+}
+
+const text = (payload: Uint8Array): string => Buffer.from(payload).toString('utf8')

@@ -1,0 +1,203 @@
+import { instancePrefix, numberOfKey, type Owner, partitionOf, partitionResource } from '@spectrum/bus'
+import type { Component } from '@spectrum/xmpp'
+import type { EventFeed } from './event-feed.ts'
+import type { Link, LinkOptions, Origin } from './link.ts'
+import { PartitionLanes } from './partition-lanes.ts'
+import { fairShare } from './shares.ts'
+import { WakefulPause } from './wakeful-pause.ts'
+
+/** How often it is looked whether the shares are even. */
+const balanceMs = 1_000
+/** Partitions that change hands at once. */
+const maxHandedOver = 4
+/** A frontend without a stream for so long leaves its partitions to the others. */
+const offlineMs = 3_000
+/** What nobody has for so long is taken by whoever sees it: frontends may count each other differently for a moment. */
+const orphanMs = 5_000
+
+/**
+ * For servers that accept several connections for one domain (ejabberd, Openfire): every frontend is connected, and each owns
+ * an even share of the event partitions. Which connection a stanza comes in by is the server's choice; with balancing by the
+ * sender's bare JID what one user says stays in order.
+ */
+export class SharedLink implements Link {
+  readonly #options: LinkOptions
+  readonly #pause = new WakefulPause()
+  readonly #owners = new Map<number, Owner>()
+  readonly #freeSince = new Map<number, number>()
+  readonly component: Component
+  readonly feed: EventFeed
+  readonly #lanes: PartitionLanes
+  #subscriptions: Disposable[] = []
+  #running: Promise<void> | undefined
+  #isStopping = false
+  #info = ''
+  #offlineSince = performance.now()
+  #isActive = false
+  #origin: Origin = 'fresh'
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    const { bus, instance, log } = options
+    const { component, feed } = options.open(() => this.#origin)
+    this.component = component
+    this.feed = feed
+    this.#lanes = new PartitionLanes({
+      bus,
+      instance,
+      feed,
+      log,
+      onLost: (partition, reason) => {
+        log.warn({ partition, reason }, 'an event lane was lost')
+        options.onPartitions(this.#lanes.count)
+        this.#pause.wake()
+      },
+    })
+  }
+
+  get successor(): string | undefined {
+    if (!this.#isStopping) return undefined
+    return this.#members().find(process => process !== this.#options.bus.processId)
+  }
+
+  tellerOf(user: string): string | undefined {
+    const { bus, partitions } = this.#options
+    const owner = this.#owners.get(partitionOf(user, partitions))
+    return owner === undefined || owner.process === bus.processId ? undefined : owner.process
+  }
+
+  onTakeOver(): void {
+    // Everybody is connected already.
+  }
+
+  async start(): Promise<void> {
+    const { bus, instance } = this.#options
+    this.#subscriptions = [
+      bus.owners.onDeath(() => this.#pause.wake()),
+      bus.onConnection(isConnected => this.component.isCutOff(!isConnected)),
+      await bus.owners.watch(`partition.${instancePrefix(instance)}`, (resource, owner) => {
+        const partition = numberOfKey(resource)
+        if (owner === undefined) this.#owners.delete(partition)
+        else this.#owners.set(partition, owner)
+        if (owner === undefined) this.#pause.wake()
+      }),
+    ]
+    this.component.start()
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    const { log, settleCommands } = this.#options
+    this.#isStopping = true
+    this.#tell()
+    this.#pause.wake()
+    await this.#running
+    await this.#handOver(this.#lanes.partitions)
+    this.feed.close()
+    await settleCommands()
+    const unconfirmed = await this.component.stop(1_000)
+    if (unconfirmed > 0) log.info({ unconfirmed }, 'stanzas were not confirmed at the end of the stream')
+    await settleCommands()
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
+    this.#setActive(false)
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopping) {
+      try {
+        await this.#balance()
+      } catch (error) {
+        this.#options.log.warn({ err: error }, 'the event partitions could not be shared out; trying again')
+      }
+      if (!this.#isStopping) await this.#pause.for(balanceMs)
+    }
+  }
+
+  async #balance(): Promise<void> {
+    const { bus, partitions } = this.#options
+    const { isOnline } = this.component
+    const now = performance.now()
+    if (isOnline) this.#offlineSince = now
+    this.#tell()
+    const members = this.#members()
+    this.#setActive(isOnline)
+    if (!isOnline) {
+      const hasOthers = members.some(process => process !== bus.processId)
+      if (hasOthers && now - this.#offlineSince > offlineMs) await this.#handOver(this.#lanes.partitions)
+      return
+    }
+    const share = fairShare(partitions, members, bus.processId)
+    const surplus = this.#lanes.count - share
+    if (surplus > 0) await this.#handOver(this.#lanes.partitions.slice(0, Math.min(surplus, maxHandedOver)))
+    else await this.#take(this.#free(now), -surplus)
+  }
+
+  /** Partitions that nobody has, who waits longest first. */
+  #free(now: number): { partition: number; isOrphan: boolean }[] {
+    const { bus, partitions } = this.#options
+    const own = new Set(this.#lanes.partitions)
+    const free: { partition: number; isOrphan: boolean }[] = []
+    for (let partition = 0; partition < partitions; partition++) {
+      const owner = this.#owners.get(partition)
+      if (
+        own.has(partition) ||
+        (owner !== undefined && owner.process !== bus.processId && !bus.owners.isDead(owner.process))
+      ) {
+        this.#freeSince.delete(partition)
+        continue
+      }
+      const since = this.#freeSince.get(partition) ?? now
+      this.#freeSince.set(partition, since)
+      free.push({ partition, isOrphan: now - since > orphanMs })
+    }
+    return free
+  }
+
+  async #take(free: readonly { partition: number; isOrphan: boolean }[], wanted: number): Promise<void> {
+    const { bus, instance, log, onPartitions } = this.#options
+    let missing = wanted
+    await Promise.all(
+      free
+        .filter(({ isOrphan }) => missing-- > 0 || isOrphan)
+        .map(async ({ partition }) => {
+          try {
+            const ownership = await bus.owners.acquire(partitionResource(instance, partition))
+            if (ownership !== undefined) await this.#lanes.take(partition, ownership)
+          } catch (error) {
+            log.warn({ err: error, partition }, 'an event lane could not be opened; trying again')
+          }
+        }),
+    )
+    onPartitions(this.#lanes.count)
+  }
+
+  async #handOver(partitions: readonly number[]): Promise<void> {
+    await this.#lanes.drain(partitions, this.component.isOnline && this.#options.bus.isConnected)
+    await this.#lanes.release(partitions)
+    this.#options.onPartitions(this.#lanes.count)
+  }
+
+  /** Frontends that have a stream and mean to stay. */
+  #members(): readonly string[] {
+    const { bus } = this.#options
+    const others = bus.owners
+      .processes('frontend')
+      .filter(({ process, info }) => process !== bus.processId && info.link === 'shared')
+      .map(({ process }) => process)
+    return this.component.isOnline && !this.#isStopping ? [...others, bus.processId].sort() : others.sort()
+  }
+
+  /** Says in the heartbeat whether this process takes a share. */
+  #tell(): void {
+    const info = this.component.isOnline && !this.#isStopping ? 'shared' : 'away'
+    if (info === this.#info) return
+    this.#info = info
+    this.#options.bus.owners.setInfo({ link: info })
+  }
+
+  #setActive(isActive: boolean): void {
+    if (isActive === this.#isActive) return
+    this.#isActive = isActive
+    this.#options.onActive(isActive)
+  }
+}

@@ -1,0 +1,248 @@
+import { componentResource, type Ownership, partitionResource } from '@spectrum/bus'
+import type { Component } from '@spectrum/xmpp'
+import type { EventFeed } from './event-feed.ts'
+import { type Link, type LinkOptions, type Origin, releaseAll } from './link.ts'
+import { PartitionLanes } from './partition-lanes.ts'
+import { WakefulPause } from './wakeful-pause.ts'
+
+/** How often a free or dead owner's resource is looked for when nothing tells of it. */
+const retryMs = 1_000
+/** How long others leave the component to the frontend that was named. */
+const courtesyMs = 5_000
+/** How long the named one may take to connect, before the one that stops ends its stream by itself. */
+const replacedMs = 3_000
+/** The named one ends its connection when the component did not become its own within this time. */
+const patienceMs = 15_000
+
+/** What a standby says in its heartbeat. */
+const standbyInfo = { link: 'standby' }
+
+interface Connection {
+  readonly component: Component
+  readonly feed: EventFeed
+}
+
+/**
+ * For servers that accept one connection for each domain, such as Prosody: one frontend owns the component and all event
+ * partitions, and the others stand by to take over.
+ */
+export class SingleLink implements Link {
+  readonly #options: LinkOptions
+  readonly #stopping = new AbortController()
+  readonly #pause = new WakefulPause()
+  #connection: Connection | undefined
+  #running: Promise<void> | undefined
+  #subscriptions: Disposable[] = []
+  #origin: Origin = 'fresh'
+  #owned: Ownership | undefined
+  /** Connected before the component is ours, as whoever has it asked for that. */
+  #early: Connection | undefined
+  #courtesyUntil = 0
+  successor: string | undefined
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+  }
+
+  get component(): Component | undefined {
+    return this.#connection?.component
+  }
+
+  get feed(): EventFeed | undefined {
+    return this.#connection?.feed
+  }
+
+  tellerOf(): undefined {
+    return undefined
+  }
+
+  async start(): Promise<void> {
+    const { bus, instance } = this.#options
+    const wanted = componentResource(instance)
+    const allComponents = wanted.slice(0, wanted.lastIndexOf('.') + 1)
+    this.#subscriptions = [
+      bus.owners.onDeath(() => this.#pause.wake()),
+      await bus.owners.watch(allComponents, (resource, owner) => {
+        if (resource === wanted && owner === undefined) this.#pause.wake()
+      }),
+    ]
+    bus.owners.setInfo(standbyInfo)
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#pause.wake()
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
+    await this.#running
+    await this.#endEarly()
+  }
+
+  onTakeOver(from: string, to: string): void {
+    const { bus, log } = this.#options
+    if (this.#connection !== undefined || this.#stopping.signal.aborted) return
+    if (to !== bus.processId) {
+      this.#courtesyUntil = performance.now() + courtesyMs
+      return
+    }
+    if (this.#early !== undefined) return
+    log.info({ from }, 'connecting to take over from a frontend that stops')
+    this.#origin = 'handed-over'
+    this.#early = this.#open()
+    // What users say from now on waits until all that they said before is on its way.
+    this.#early.component.pause()
+    this.#early.component.start()
+    const early = this.#early
+    setTimeout(() => {
+      if (this.#early === early) void this.#endEarly()
+    }, patienceMs).unref()
+    this.#pause.wake()
+  }
+
+  async #endEarly(): Promise<void> {
+    const early = this.#early
+    this.#early = undefined
+    early?.feed.close()
+    await early?.component.stop(0)
+  }
+
+  #open(): Connection {
+    return this.#options.open(() => this.#origin)
+  }
+
+  async #run(): Promise<void> {
+    const { log, bus, instance } = this.#options
+    while (!this.#stopping.signal.aborted) {
+      try {
+        bus.owners.setInfo(standbyInfo)
+        const ownership = await this.#acquire(componentResource(instance))
+        if (ownership !== undefined) await this.#serve(ownership)
+      } catch (error) {
+        log.warn({ err: error }, 'the component could not be taken over; trying again')
+        await this.#rest()
+      }
+    }
+  }
+
+  async #rest(): Promise<void> {
+    if (!this.#stopping.signal.aborted) await this.#pause.for(retryMs)
+  }
+
+  /** Waits until the resource is ours; `undefined` when stopping, or when `given` up meanwhile. */
+  async #acquire(resource: string, given?: AbortSignal): Promise<Ownership | undefined> {
+    const { bus, log } = this.#options
+    const isComponent = given === undefined
+    let isTold = false
+    while (!this.#stopping.signal.aborted && given?.aborted !== true) {
+      try {
+        const isWaiting = isComponent && this.#early === undefined && performance.now() < this.#courtesyUntil
+        const before = isComponent ? await bus.owners.ownerOf(resource) : undefined
+        const ownership = isWaiting ? undefined : await bus.owners.acquire(resource)
+        if (isComponent && this.#early === undefined) this.#origin = before === undefined ? 'fresh' : 'after-death'
+        if (ownership !== undefined) return ownership
+      } catch (error) {
+        if (!isTold) log.warn({ err: error, resource }, 'ownership cannot be asked for; trying again')
+        isTold = true
+      }
+      await this.#rest()
+    }
+    return undefined
+  }
+
+  async #serve(ownership: Ownership): Promise<void> {
+    const { bus, instance, onActive, onPartitions, log } = this.#options
+    const over = new AbortController()
+    const early = this.#early
+    this.#early = undefined
+    const connection = early ?? this.#open()
+    this.#connection = connection
+    this.#owned = ownership
+    this.successor = undefined
+    const watch = ownership.onLost(reason => {
+      log.warn({ reason }, 'another frontend has taken the component over')
+      over.abort()
+    })
+    this.#stopping.signal.addEventListener('abort', () => over.abort(), { once: true })
+    if (this.#stopping.signal.aborted) over.abort()
+    bus.owners.setInfo({ link: 'active' })
+    onActive(true)
+    if (early === undefined) connection.component.start()
+    else connection.component.resume()
+    const lanes = new PartitionLanes({
+      bus,
+      instance,
+      feed: connection.feed,
+      log,
+      onLost: (partition, reason) => {
+        if (!over.signal.aborted) log.warn({ partition, reason }, 'an event lane was lost')
+        over.abort()
+      },
+    })
+    const taking = this.#takePartitions(lanes, over.signal)
+    void taking.then(() => onPartitions(lanes.count))
+    await new Promise<void>(resolve => {
+      if (over.signal.aborted) resolve()
+      else over.signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await taking
+    // Our own release is no loss.
+    watch[Symbol.dispose]()
+    await this.#close(connection, lanes, ownership)
+    onPartitions(0)
+    onActive(false)
+  }
+
+  async #takePartitions(lanes: PartitionLanes, over: AbortSignal): Promise<void> {
+    const { partitions } = this.#options
+    await Promise.all(Array.from({ length: partitions }, (_, partition) => this.#takePartition(partition, lanes, over)))
+  }
+
+  async #takePartition(partition: number, lanes: PartitionLanes, over: AbortSignal): Promise<void> {
+    const { instance, log } = this.#options
+    while (!over.aborted) {
+      const ownership = await this.#acquire(partitionResource(instance, partition), over)
+      if (ownership === undefined) return
+      try {
+        await lanes.take(partition, ownership, () => this.#owned?.mayAct() === true)
+        return
+      } catch (error) {
+        log.warn({ err: error, partition }, 'an event lane could not be opened; trying again')
+        await this.#rest()
+      }
+    }
+  }
+
+  async #close({ component, feed }: Connection, lanes: PartitionLanes, ownership: Ownership): Promise<void> {
+    const { log, settleCommands, peers, bus } = this.#options
+    const isSound = component.isOnline && ownership.mayAct()
+    await lanes.drain(lanes.partitions, isSound)
+    this.successor = isSound && this.#stopping.signal.aborted && bus.isConnected ? this.#standby() : undefined
+    if (this.successor !== undefined) {
+      peers.askToTakeOver(this.successor)
+      if (await component.replaced(replacedMs))
+        log.info({ successor: this.successor }, 'another frontend has connected')
+      else log.info({ successor: this.successor }, 'the server keeps this connection; it is ended for the next one')
+    }
+    feed.close()
+    // Who waits for a login can be answered only while there is a stream.
+    if (this.successor === undefined) await settleCommands()
+    const unconfirmed = await component.stop(1_000)
+    const answers = component.takeAnswers()
+    if (this.successor !== undefined) for (const xml of answers) peers.write(this.successor, xml)
+    else if (unconfirmed > 0) log.info({ unconfirmed }, 'stanzas were not confirmed at the end of the stream')
+    this.#connection = undefined
+    this.#owned = undefined
+    await settleCommands()
+    // The component last: who takes it wants the partitions next.
+    await lanes.release(lanes.partitions)
+    await releaseAll([ownership], log)
+  }
+
+  #standby(): string | undefined {
+    const { bus } = this.#options
+    const standbys = bus.owners
+      .processes('frontend')
+      .filter(({ process, info }) => process !== bus.processId && info.link === standbyInfo.link)
+    return standbys[0]?.process
+  }
+}
