@@ -1,5 +1,6 @@
 import type { Limit, Result } from './run.ts'
 
+/** A sentence unless the figure is 0. */
 const nothing =
   (what: string, of: (result: Result) => number, word?: string): Limit =>
   result =>

@@ -113,6 +113,7 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
     await delay(2_000)
     load.stop()
     const stopped = performance.now()
+    excuseGaps(load, fault.gap ?? 'none', at, stopped, load.movementsSince(at))
     await settled(load.ledger, Math.max(2_000, settleMs - (stopped - end)))
     const movements = load.movementsSince(at)
     excuseGaps(load, fault.gap ?? 'none', at, stopped, movements)

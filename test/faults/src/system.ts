@@ -125,7 +125,8 @@ export class System implements AsyncDisposable {
     const { xmpp, irc } = this
     const { clientPort, domain } = xmpp
     return {
-      ...{ clientPort, domain, gateway: jid, ircPort: irc.port },
+      ...{ clientPort, domain, gateway: jid },
+      ircPort: this.topology.network === 'parrot' ? undefined : irc.port,
       addUser: (name, password) => xmpp.addUser(name, password),
     }
   }
@@ -148,6 +149,19 @@ export class System implements AsyncDisposable {
     return most.process
   }
 
+  /** How many items were set aside as undeliverable, as the first nats-server counts them. */
+  async deadItems(): Promise<number> {
+    const [nats] = this.natsServers
+    const response = await fetch(`http://127.0.0.1:${nats?.monitorPort}/jsz?accounts=true&streams=true`)
+    const { account_details = [] } = (await response.json()) as {
+      account_details?: { stream_detail?: { name: string; state: { messages: number } }[] }[]
+    }
+    return account_details
+      .flatMap(({ stream_detail = [] }) => stream_detail)
+      .filter(({ name }) => /dead/i.test(name))
+      .reduce((sum, { state }) => sum + state.messages, 0)
+  }
+
   /** The last lines of every process, for a report of what went wrong. */
   logs(lines: number): string {
     return this.gateway.processes
@@ -155,7 +169,9 @@ export class System implements AsyncDisposable {
       .join('\n')
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#resources.disposeAsync()
+  /** Ends everything at once: what it holds is of no use to anybody. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.gateway.processes.map(process => process.hold()))
+    await this.#resources.disposeAsync()
   }
 }

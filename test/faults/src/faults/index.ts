@@ -1,5 +1,8 @@
 import type { Fault } from '../run.ts'
+import { natsFull } from './disk.ts'
 import { killNats, killNatsNode, natsAway } from './nats.ts'
+import { poisonCommand, poisonStanza } from './poison.ts'
+import { killProsody, resetComponent, restartProsody } from './prosody.ts'
 import { killFrontend, killFrontendEjabberd, killPostgres, killRouters } from './services.ts'
 import {
   cutWorker,
@@ -21,10 +24,16 @@ export const faults: readonly Fault[] = [
   killNats,
   natsAway,
   killPostgres,
+  restartProsody,
   freezeWorker,
   cutWorker,
+  killProsody,
+  resetComponent,
   killWorkerErgo,
   killWorkersErgo,
   killFrontendEjabberd,
   killNatsNode,
+  natsFull,
+  poisonStanza,
+  poisonCommand,
 ]

@@ -1,6 +1,7 @@
 import { Ledger, type Stream } from '../ledger.ts'
 import { type IrcLine, IrcPeer } from './irc-peer.ts'
 import { type Movement, RoomWatch } from './room-watch.ts'
+import { attribute } from './stanza-splitter.ts'
 import { XmppPeer } from './xmpp-peer.ts'
 
 /** Where the load connects to. */
@@ -8,7 +9,8 @@ export interface LoadTarget {
   readonly clientPort: number
   readonly domain: string
   readonly gateway: string
-  readonly ircPort: number
+  /** Absent where the network is not IRC but parrots, who repeat what is said to them. */
+  readonly ircPort: number | undefined
   addUser(name: string, password: string): Promise<void>
 }
 
@@ -27,6 +29,8 @@ const roomCount = 5
 
 /** 50 × 0.6 + 5 × 6 + 100 × 4.6 = 520 lines a second. */
 export const usualRates: LoadRates = { room: 0.6, speaker: 6, pair: 4.6 }
+
+const names = Array.from({ length: userCount }, (_, index) => `u${String(index).padStart(2, '0')}`)
 
 /** Somebody who says a line whenever one is due. */
 interface Source {
@@ -49,6 +53,8 @@ export class Load implements AsyncDisposable {
   readonly watches: RoomWatch[] = []
   /** What the XMPP side was told of being removed from a room. */
   readonly removals: { user: string; at: number; text: string }[] = []
+  /** Ids and conditions of error stanzas that answer no line of the load. */
+  readonly errors: { user: string; id: string; condition: string }[] = []
   readonly #target: LoadTarget
   readonly #resources = new AsyncDisposableStack()
   readonly #speakers: IrcPeer[] = []
@@ -100,6 +106,7 @@ export class Load implements AsyncDisposable {
     this.#ledger = new Ledger()
     this.#numbers.clear()
     this.removals.length = 0
+    this.errors.length = 0
     this.#padding = options.paddingBytes === undefined ? '' : ` ${'x'.repeat(options.paddingBytes)}`
     const begun = performance.now()
     this.#sources = this.#speaking(rates).map(({ perSecond, speak }, index, all) => ({
@@ -115,6 +122,12 @@ export class Load implements AsyncDisposable {
   stop(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
+  }
+
+  /** A plain IRC client says this to the first user, who need not hear it. */
+  poison(text: string): void {
+    const [user] = this.users
+    if (user) this.#pairs.get(user.name)?.send(`PRIVMSG ${user.name} :${text}`)
   }
 
   /** The users that have not been heard, or not heard anything, since then, or are not in their room. */
@@ -142,7 +155,19 @@ export class Load implements AsyncDisposable {
   }
 
   async #connect(): Promise<void> {
-    const { ircPort, addUser } = this.#target
+    const { ircPort } = this.#target
+    if (ircPort !== undefined) await this.#connectIrc(ircPort)
+    await inGroups(names, 10, async name => {
+      await this.#target.addUser(name, name)
+      const peer = this.#peer(name, Number(name.slice(1)) % roomCount)
+      this.users.push(this.#resources.use(peer))
+      this.#lastHeard.set(name, { toIrc: 0, toXmpp: 0 })
+      await peer.start()
+    })
+    this.users.sort((a, b) => a.name.localeCompare(b.name))
+  }
+
+  async #connectIrc(ircPort: number): Promise<void> {
     for (let index = 0; index < roomCount; index++) {
       const watch = new RoomWatch()
       this.watches.push(watch)
@@ -152,20 +177,11 @@ export class Load implements AsyncDisposable {
       const speaker = await IrcPeer.connect({ port: ircPort, nick: `s${index}`, channel, onLine: () => undefined })
       this.#speakers.push(this.#resources.use(speaker))
     }
-    const names = Array.from({ length: userCount }, (_, index) => `u${String(index).padStart(2, '0')}`)
     await inGroups(names, 10, async name => {
       const nick = pair(name)
       const onLine = (line: IrcLine, at: number): void => this.#onPair(name, line, at)
       this.#pairs.set(name, this.#resources.use(await IrcPeer.connect({ port: ircPort, nick, onLine })))
     })
-    await inGroups(names, 10, async name => {
-      await addUser(name, name)
-      const peer = this.#peer(name, Number(name.slice(1)) % roomCount)
-      this.users.push(this.#resources.use(peer))
-      this.#lastHeard.set(name, { toIrc: 0, toXmpp: 0 })
-      await peer.start()
-    })
-    this.users.sort((a, b) => a.name.localeCompare(b.name))
   }
 
   #peer(name: string, room: number): XmppPeer {
@@ -174,12 +190,20 @@ export class Load implements AsyncDisposable {
       ...{ port: clientPort, domain, name, password: name, gateway, room: `#room${room}@${gateway}` },
       onMessage: (text, at) => this.#onXmpp(name, text, at),
       onRemoved: text => this.removals.push({ user: name, at: performance.now(), text }),
-      onUnconfirmed: id => this.#settle(id, stream => stream.direction === 'to IRC', 'never taken'),
+      onUnconfirmed: id => {
+        const said = this.#read(id)
+        if (said) this.#ledger.excuse(this.#stream(said.key, 'irc', name), said.number, 'never taken')
+      },
     })
   }
 
   #speaking(rates: LoadRates): { perSecond: number; speak: () => void }[] {
-    const { gateway } = this.#target
+    const { gateway, ircPort } = this.#target
+    if (ircPort === undefined)
+      return this.users.map(user => ({
+        perSecond: rates.pair,
+        speak: () => this.#fromXmpp(user, `${user.name}p`, `polly@${gateway}`, 'chat'),
+      }))
     const list: { perSecond: number; speak: () => void }[] = []
     this.users.forEach(user => {
       const { name } = user
@@ -276,24 +300,32 @@ export class Load implements AsyncDisposable {
 
   #onXmpp(name: string, text: string, at: number): void {
     const said = this.#read(text)
-    if (said === undefined) return
     if (/^<message[^>]*\stype=["']error["']/.test(text)) {
       const condition = /<error[^>]*>(?:<text[^>]*>[^<]*<\/text>)?<([a-z-]+)/.exec(text)?.[1] ?? 'unknown'
-      if (said.key.startsWith(name)) this.#ledger.refused(this.#stream(said.key, 'irc', name), said.number, condition)
+      if (said === undefined) this.errors.push({ user: name, id: attribute(text, 'id') ?? '', condition })
+      else if (said.key.startsWith(name))
+        this.#ledger.refused(this.#stream(said.key, 'irc', name), said.number, condition)
       return
     }
-    // The reflection of one's own line.
-    if (said.key.startsWith(name)) return
+    if (said === undefined) return
+    // One's own line, reflected by a room; a parrot repeats it, and that is what is waited for.
+    if (said.key.startsWith(name)) {
+      if (this.#target.ircPort !== undefined) return
+      this.#heardOnIrc(said.key, name, said.number, at)
+      const last = this.#lastHeard.get(name)
+      if (last) last.toXmpp = at
+      return
+    }
     this.#ledger.heard(this.#stream(said.key, name, name), said.number, at)
     const last = this.#lastHeard.get(name)
     if (last) last.toXmpp = at
   }
 
-  #settle(id: string, isAsked: (stream: Stream) => boolean, excuse: 'never taken' | 'confirmed, unread'): void {
-    const said = this.#read(id)
-    if (said === undefined) return
-    const stream = this.#stream(said.key, 'irc', said.key.slice(0, 3))
-    if (isAsked(stream)) this.#ledger.excuse(stream, said.number, excuse)
+  /** A stanza that the XMPP server confirmed to have taken from the gateway before it was killed. */
+  excuseConfirmed(user: string, text: string): void {
+    const said = this.#read(text)
+    if (said === undefined || said.key.startsWith(user)) return
+    this.#ledger.excuse(this.#stream(said.key, user, user), said.number, 'confirmed, unread')
   }
 
   #stream(key: string, listener: string, user: string): Stream {

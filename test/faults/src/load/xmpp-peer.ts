@@ -62,7 +62,12 @@ export class XmppPeer implements AsyncDisposable {
     this.#running = this.#keepUp()
   }
 
-  /** Sends a message; only while {@link isJoined}. */
+  /** Sends a chat message of any text. */
+  say(to: string, id: string, text: string): void {
+    this.#send(`<message to="${to}" type="chat" id="${id}"><body>${text}</body></message>`)
+  }
+
+  /** Sends a line of the load; only while {@link isJoined}. */
   sendMessage(to: string, type: 'chat' | 'groupchat', id: string, padding = ''): void {
     this.#send(`<message to="${to}" type="${type}" id="${id}"><body>${id}${padding}</body></message>`)
   }

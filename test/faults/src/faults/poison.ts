@@ -1,0 +1,61 @@
+import { waitUntil } from '@spectrum/stack'
+import { nothingLost, orderKept } from '../limits.ts'
+import type { Fault, Scene } from '../run.ts'
+import { jid } from '../system.ts'
+
+const flowsAgainMs = 10_000
+
+/** A command that kills whichever worker handles it: a parrot is told to crash. */
+export const poisonCommand: Fault = {
+  name: 'poison command',
+  topology: { network: 'parrot', flags: ['--parrot.allow_crash=true'] },
+  async inject({ system, load, note, miss, attempt }) {
+    const [sender] = load.users
+    if (sender === undefined) throw new Error('nobody is there')
+    const before = await system.deadItems()
+    const begun = performance.now()
+    const id = `poison-${attempt}-${Date.now()}`
+    sender.say(`polly@${jid}`, id, '!crash')
+    const told = () => load.errors.find(error => error.id === id)
+    await waitUntil(told, { deadlineMs: 90_000, everyMs: 20 }).catch(() => miss('its sender was not told within 90 s'))
+    note('sender told', told()?.condition ?? 'nothing')
+    note('after', `${((performance.now() - begun) / 1000).toFixed(1)} s`)
+    await oneDead({ system, miss }, before)
+  },
+  limits: [...nothingLost, orderKept, flowsAgain],
+}
+
+/**
+ * A line on IRC that becomes a stanza too large for this Prosody, which then closes the whole component stream: it takes
+ * much less here than the gateway believes.
+ */
+export const poisonStanza: Fault = {
+  name: 'poison stanza',
+  topology: { prosody: 'component_stanza_size_limit = 10000' },
+  async inject({ system, load, miss }) {
+    const before = await system.deadItems()
+    // Each letter in a colour of its own: markup of dozens of bytes for each.
+    const text = Array.from({ length: 105 }, (_, index) => `\u0003${String(2 + (index % 12)).padStart(2, '0')}x`).join(
+      '',
+    )
+    load.poison(text)
+    await oneDead({ system, miss }, before)
+  },
+  limits: [...nothingLost, orderKept, flowsAgain],
+}
+
+async function oneDead({ system, miss }: Pick<Scene, 'system' | 'miss'>, before: number): Promise<void> {
+  let now = before
+  await waitUntil(
+    async () => {
+      now = await system.deadItems()
+      return now > before
+    },
+    { deadlineMs: 60_000, everyMs: 100 },
+  ).catch(() => undefined)
+  if (now - before !== 1) miss(`${now - before} items were set aside, must be 1`)
+}
+
+function flowsAgain({ recoveryMs }: { recoveryMs: number }): string | undefined {
+  return recoveryMs <= flowsAgainMs ? undefined : `the rest flows after ${recoveryMs} ms, must within ${flowsAgainMs}`
+}
