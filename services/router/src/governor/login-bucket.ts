@@ -30,7 +30,8 @@ export class LoginBucket {
   #rate: number
   #tokens = 0
   #atMs: number
-  #changedMs: number
+  #recoveredMs: number
+  #halvedMs = Number.NEGATIVE_INFINITY
   #pausedUntilMs = Number.NEGATIVE_INFINITY
 
   /**
@@ -44,7 +45,7 @@ export class LoginBucket {
     this.#base = rate
     this.#rate = rate
     this.#atMs = emptyMs
-    this.#changedMs = emptyMs
+    this.#recoveredMs = emptyMs
   }
 
   /** Logins per second that are let through now. */
@@ -69,9 +70,10 @@ export class LoginBucket {
     this.#advance(nowMs)
     this.#tokens = Math.min(this.#tokens, 0)
     this.#pausedUntilMs = nowMs + pauseMs
-    if (this.#rate < this.#base && nowMs - this.#changedMs < intervalMs) return
+    this.#recoveredMs = nowMs
+    if (nowMs - this.#halvedMs < intervalMs) return
     this.#rate = Math.max(Math.min(leastRate, this.#base), this.#rate / 2)
-    this.#changedMs = nowMs
+    this.#halvedMs = nowMs
   }
 
   /** When there will be so many turns, in milliseconds from now. */
@@ -94,9 +96,9 @@ export class LoginBucket {
     this.#tokens = Math.min(this.#capacity, this.#tokens + (this.#rate * (nowMs - fromMs)) / 1_000)
     this.#atMs = nowMs
     if (this.#rate >= this.#base) return
-    const steps = Math.floor((nowMs - this.#changedMs) / intervalMs)
+    const steps = Math.floor((nowMs - this.#recoveredMs) / intervalMs)
     if (steps <= 0) return
     this.#rate = Math.min(this.#base, this.#rate + steps * this.#base * recovery)
-    this.#changedMs += steps * intervalMs
+    this.#recoveredMs += steps * intervalMs
   }
 }
