@@ -1,5 +1,8 @@
-// npm test: set-up, check, unit tests, tests with real servers, scenarios. The last line is the sum of all.
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+// npm test: set-up, check, unit tests, tests with real servers, scenarios, the short form of the fault suite. The last line
+// is the sum of all.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { node, PrepareError, prepare, root, run } from './prepare.mjs'
@@ -32,6 +35,7 @@ try {
     testFiles(filesBelow(['packages', 'networks', 'services', 'test'], 'test', isUnit), 300),
   )
   await section('scenarios', scenarios)
+  await section('faults', faults)
 } catch (error) {
   console.error(error instanceof PrepareError ? error.message : error)
   totals.failed++
@@ -79,6 +83,27 @@ async function scenarios() {
   const files = filesBelow(['test/scenarios'], '', () => true)
   const jobs = files.flatMap(file => ['single', 'pair'].map(topology => ({ file, topology })))
   await inParallel(jobs, ({ file, topology }) => testFile(file, 420, topology))
+}
+
+/** Some of the faults, once each; alone on the machine, since they measure. A row that cannot be run here is neither passed nor failed. */
+async function faults() {
+  const results = join(temporary, 'faults.json')
+  const child = spawn(node, ['test/faults/src/main.ts', '--short', '--json', results], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, TMPDIR: temporary },
+  })
+  running.add(child)
+  const timer = setTimeout(() => child.kill('SIGTERM'), 480_000)
+  const [exit] = await once(child, 'exit')
+  clearTimeout(timer)
+  running.delete(child)
+  const rows = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')).rows : []
+  const passed = rows.filter(row => row.passed).length
+  const failed = rows.filter(row => !row.passed && row.notRun === undefined).length
+  totals.passed += passed
+  totals.failed += failed
+  if (failed === 0 && (exit !== 0 || passed === 0)) totals.failed++
 }
 
 async function testFiles(files, timeoutSeconds) {

@@ -35,9 +35,8 @@ let isStopping = false
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.once(signal, () => {
     isStopping = true
-    process.exitCode = 130
-    // Every server and process goes with what holds it; whatever still waits for them fails.
-    void discard()
+    // What is still being started dies with this process (see Child), and so does whatever still waits for something.
+    void discard().finally(() => process.kill(process.pid, signal))
   })
 
 if (options.list) for (const { name, isShort } of faults) console.log(`${name}${isShort ? ' (short)' : ''}`)
