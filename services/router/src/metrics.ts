@@ -6,6 +6,9 @@ export interface RouterState {
   placements(): number
   backends(): number
   isLeader(): boolean
+  /** Undefined: another router leads, and this one says nothing. */
+  backendsWanted(): number | undefined
+  workersWanted(): number | undefined
   waitingLogins(): number
   loginRate(): number
 }
@@ -25,6 +28,23 @@ export function defineRouterMetrics(registry: Registry, state: RouterState) {
     ),
     backends: gauge('backends', 'Backends there are, as the leader knows; others say 0.', [], state.backends),
     isLeader: gauge('router_is_leader', '1 while this process places users.', [], () => Number(state.isLeader())),
+    backendsWanted: gauge(
+      'backends_wanted',
+      'Backends that workers are to run, the spare among them. Of the leader alone.',
+      [],
+      state.backendsWanted,
+    ),
+    workersWanted: gauge(
+      'workers_wanted',
+      'Workers that these backends need, within the bounds of the launcher. Of the leader alone.',
+      [],
+      state.workersWanted,
+    ),
+    launches: counter(
+      'launcher_events_total',
+      'Workers started here that stopped or crashed; scalings up, down, and failed.',
+      ['what'],
+    ),
     logins: counter('logins_total', 'Logins: placed, present (was placed already), finished, or the failure code.', [
       'result',
     ]),
@@ -60,6 +80,14 @@ export function defineRouterMetrics(registry: Registry, state: RouterState) {
       ['result'],
     ),
     loginThrottled: counter('router_login_throttled_total', 'Reports that a host throttles logins.'),
+    savedSessions: counter('router_saved_sessions_total', 'Copies of sessions that workers handed over: live, over.', [
+      'result',
+    ]),
+    restoredSessions: counter(
+      'router_restored_sessions_total',
+      'Sessions of the database when the bus has lost its tables: restored, over, failed (tried again), refused.',
+      ['result'],
+    ),
     databasePings: counter('router_database_pings_total', 'Probes of the database.', ['result']),
   })
 }

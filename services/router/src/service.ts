@@ -16,6 +16,9 @@ import { DatabaseWatch } from './database-watch.ts'
 import { governorApi } from './governor/governor-api.ts'
 import type { LoginGovernor } from './governor/login-governor.ts'
 import { startGovernor } from './governor/start-governor.ts'
+import { createLauncher } from './launchers/create-launcher.ts'
+import { workersFor } from './launchers/launcher.ts'
+import { Staffing } from './launchers/staffing.ts'
 import { defineRouterMetrics, type RouterMetrics } from './metrics.ts'
 import { busyBackends } from './placement/busy-lanes.ts'
 import { LeaderCalls } from './placement/leader-calls.ts'
@@ -27,6 +30,8 @@ import { Upkeep } from './placement/upkeep.ts'
 import { registrationManifest } from './registration/manifest.ts'
 import { publishKey } from './registration/published-key.ts'
 import { Registrar } from './registration/registrar.ts'
+import { RestoreSessions } from './write-behind/restore-sessions.ts'
+import { saveSessionsApi } from './write-behind/save-sessions.ts'
 
 /** Of this release; shown to administrators. */
 export const version: string = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
@@ -42,8 +47,12 @@ export interface RunningRouter extends RunningService {
   readonly isLeader: boolean
 }
 
-/** Builds a router; fulfils when it answers requests. The first one of an instance soon leads. */
-export async function startRouter(context: ServiceContext): Promise<RunningRouter> {
+/**
+ * Builds a router; fulfils when it answers requests. The first one of an instance soon leads.
+ *
+ * @param argv - the words behind the program, for workers that are started from here
+ */
+export async function startRouter(context: ServiceContext, argv: readonly string[] = []): Promise<RunningRouter> {
   const { config, log, registry, stopping } = context
   assertLoopback(config.grpc.host)
   await using parts = new AsyncDisposableStack()
@@ -52,11 +61,17 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
   let leadership: Leadership<LeaderTerm> | undefined
   let governor: LoginGovernor | undefined
   const term = () => leadership?.term
+  const workersWanted = () => {
+    const backends = term()?.occupancy.backends
+    return backends === undefined ? undefined : workersFor(backends, { ...config.worker, ...config.launcher })
+  }
   const metrics = defineRouterMetrics(registry, {
     registeredUsers: () => database?.accounts ?? 0,
     placements: () => term()?.occupancy.users ?? 0,
     backends: () => term()?.occupancy.backends ?? 0,
     isLeader: () => term() !== undefined,
+    backendsWanted: () => term()?.occupancy.backends,
+    workersWanted,
     waitingLogins: () => (term() && governor?.waiting) ?? 0,
     loginRate: () => (term() && governor?.lowestRate) ?? 0,
   })
@@ -81,7 +96,8 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
       log,
       begin: ownership => {
         governor = startGovernor(config, metrics)
-        return beginTerm(ownership, context, { bus, instance, keys, sessions, registrar, metrics, watch, governor })
+        const shared = { bus, instance, store, keys, sessions, registrar, metrics, watch }
+        return beginTerm(ownership, context, { ...shared, governor })
       },
     }),
   )
@@ -107,6 +123,12 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
   const handlers = {
     ...usersApi({ registrar, leader, sessions, onLogin, onLoginFailed: error => onLogin(codeOf(error)) }),
     ...workersApi({ bus, instance, store, keys, sessions, leader }),
+    ...saveSessionsApi({
+      bus,
+      instance,
+      store,
+      onSaved: (result, count) => metrics.savedSessions.inc({ result }, count),
+    }),
   }
   const requests = new OpenRequests()
   // First nothing more comes in, then what came in is answered. The bus keeps the order: with an answer to this question
@@ -117,6 +139,9 @@ export async function startRouter(context: ServiceContext): Promise<RunningRoute
     await requests.idle(drainMs)
   })
   parts.use(bus.serve(RouterDefinition, guarded(handlers, watch, requests)))
+  const launcher = createLauncher({ config, bus, log, argv, count: what => metrics.launches.inc({ what }) })
+  // Ends first: workers that stop need the router.
+  parts.use(new Staffing(launcher, workersWanted))
   admin.setServing(true)
 
   const running = parts.move()
@@ -192,9 +217,9 @@ function createRegistrar(
 async function beginTerm(
   ownership: Ownership,
   { config, log }: { config: Config } & Pick<ServiceContext, 'log'>,
-  parts: Omit<Parts, 'store' | 'leader'> & { readonly governor: LoginGovernor },
+  parts: Omit<Parts, 'leader'> & { readonly governor: LoginGovernor },
 ): Promise<LeaderTerm> {
-  const { bus, instance, keys, sessions, registrar, metrics, watch, governor } = parts
+  const { bus, instance, store, keys, sessions, registrar, metrics, watch, governor } = parts
   const governing = governorApi(governor, () => ownership.mayAct())
   // By the leader, and with each term: the bus may have lost its tables.
   await publishKey(bus, instance, keys.publicKey)
@@ -218,16 +243,29 @@ async function beginTerm(
     busyLanes: highest => busyBackends(bus, instance, highest),
     memoryCollectorMs: service.memoryCollectorTime * 1000,
   })
+  const restore = await RestoreSessions.open({
+    bus,
+    instance,
+    store,
+    log,
+    onRestored: result => metrics.restoredSessions.inc({ result }),
+  })
+  const background = new AsyncDisposableStack()
+  background.use(upkeep)
+  background.use(restore)
   term = new LeaderTerm({
     ownership,
     instance,
     occupancy,
-    upkeep,
+    upkeep: background,
     sessions,
     log,
     loginDelayMs: service.loginDelay * 1000,
     movesIdle: service.idleReconnectTime > 0,
-    admit: request => registrar.admit(request),
+    async admit(request) {
+      const [start, snapshot] = await Promise.all([registrar.admit(request), restore.snapshotOf(request.user)])
+      return snapshot === undefined ? start : { ...start, snapshot }
+    },
     onLogin: result => metrics.logins.inc({ result }),
     onMove: result => metrics.moves.inc({ result }),
     onFenced: () => metrics.fenced.inc({ what: 'placement' }),
@@ -237,6 +275,7 @@ async function beginTerm(
       }),
   })
   upkeep.start()
+  restore.start(term)
   return term
 }
 

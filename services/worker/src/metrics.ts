@@ -8,6 +8,7 @@ export interface WorkerState {
   rooms(): number
   waitingCommands(): number
   waitingLogins(): number
+  waitingCopies(): number
   heldEventBytes(): number
 }
 
@@ -41,6 +42,17 @@ export function defineWorkerMetrics(registry: Registry, state: WorkerState) {
     egressRefused: counter('worker_egress_refused_total', 'Addresses that users named and that are refused.', [
       'reason',
     ]),
+    waitingCopies: gauge(
+      'worker_session_copies_waiting',
+      'Sessions whose last state is not copied to the database yet.',
+      [],
+      state.waitingCopies,
+    ),
+    copies: counter(
+      'worker_session_copies_total',
+      'Copies of sessions for the database: saved, failed (tried again), or dropped: backend-lost, too-large, too-many, refused.',
+      ['result'],
+    ),
     snapshots: counter('worker_snapshots_total', 'Session snapshots by result.', ['result']),
     takeovers: counter('worker_backends_acquired_total', 'Backends acquired and lost.', ['how']),
     handling: histogram(

@@ -12,6 +12,7 @@ import { defineWorkerMetrics } from './metrics.ts'
 import { defaultLimits, type SessionContext, type SessionLimits } from './sessions/context.ts'
 import { EventLanes } from './sessions/event-lanes.ts'
 import type { Session } from './sessions/session.ts'
+import { WriteBehind } from './write-behind.ts'
 
 /** What differs between a program and a test. */
 export interface WorkerOptions {
@@ -34,6 +35,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
   let backends: Backends | undefined
   let lanes: EventLanes | undefined
   let logins: LoginTurns | undefined
+  let copies: WriteBehind | undefined
   const sum = (of: (session: Session) => number): number => {
     let total = 0
     for (const session of backends?.sessions() ?? []) total += of(session)
@@ -46,6 +48,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
     rooms: () => sum(session => session.rooms.size),
     waitingCommands: () => sum(session => session.queue.length),
     waitingLogins: () => logins?.waiting ?? 0,
+    waitingCopies: () => copies?.waiting ?? 0,
     heldEventBytes: () => lanes?.heldBytes ?? 0,
   })
 
@@ -119,12 +122,21 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
       logins,
       connect: (target, signal) => egress.connect(target, signal),
     }
+    copies = stack.use(
+      new WriteBehind({
+        process: bus.processId,
+        log,
+        save: request => router.saveSessions(request),
+        onResult: (result, count) => metrics.copies.inc({ result }, count),
+      }),
+    )
     const placements = bus.table('placements', protoValue(Placement))
     backends = stack.use(
       new Backends({
         bus,
         instance,
         sessions,
+        copies,
         snapshots: bus.table('snapshots', protoValue(SessionSnapshot)),
         placementOf: async user => (await placements.get(placementKey(instance, user)))?.value,
         login: (user, nickHint) => router.login({ user, nickHint }),

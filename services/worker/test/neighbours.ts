@@ -25,6 +25,7 @@ import {
   Placement,
   Placement_State,
   RouterDefinition,
+  type SavedSession,
   type Sealed,
   SessionSnapshot,
   Show,
@@ -55,6 +56,8 @@ export class Neighbours implements AsyncDisposable {
   readonly frontend: Bus
   readonly events: Event[] = []
   readonly released: string[] = []
+  /** The last copy of each session. */
+  readonly saved = new Map<string, SavedSession>()
   /** Hosts that throttled. */
   readonly throttled: string[] = []
   readonly accounts = new Map<string, Registered>()
@@ -96,6 +99,10 @@ export class Neighbours implements AsyncDisposable {
         if (account === undefined) throw new NetworkError('not-registered', 'Who are you?')
         const plain = Credentials.create({ ...account, hasPassword: true })
         return split(sealTo(publicKey, Credentials.encode(plain).finish()))
+      },
+      saveSessions: async ({ sessions }) => {
+        for (const session of sessions) this.saved.set(session.user, session)
+        return {}
       },
       fetchInstanceKey: async ({ publicKey }) => split(sealTo(publicKey, this.instanceKeys.privateKey)),
     })
