@@ -163,13 +163,20 @@ function bare(jid: string | undefined): string | undefined {
 const stacks = new Map<string, Promise<Stack>>()
 let scenes = 0
 
-after(async () => {
-  for (const stack of stacks.values())
-    await stack.then(
-      running => running[Symbol.asyncDispose](),
-      () => undefined,
-    )
-})
+let isEndAwaited = false
+
+/** Once in a file of scenarios, and never in a program that uses something else of this package: it would become a test run. */
+function disposeAfterwards(): void {
+  if (isEndAwaited) return
+  isEndAwaited = true
+  after(async () => {
+    for (const stack of stacks.values())
+      await stack.then(
+        running => running[Symbol.asyncDispose](),
+        () => undefined,
+      )
+  })
+}
 
 /**
  * Declares a dialogue with the whole system as a test, once for each topology. Scenarios of one file with the same
@@ -191,6 +198,7 @@ export function scenario(
   name: string,
   ...rest: [(scene: Scene) => Promise<void>] | [ScenarioOptions, (scene: Scene) => Promise<void>]
 ): void {
+  disposeAfterwards()
   const [options, play] = rest.length === 1 ? [{}, rest[0]] : rest
   for (const topology of topologies())
     test(`${name} (${topology})`, { timeout: options.timeoutMs ?? 60_000 }, () => perform(topology, options, play))
