@@ -16,10 +16,11 @@ import { absence, failureOf } from '../sessions/answers.ts'
 import type { BackendLink, SessionContext } from '../sessions/context.ts'
 import type { EventLane } from '../sessions/event-lanes.ts'
 import { EventWriter } from '../sessions/events.ts'
-
+import { handlers } from '../sessions/handlers.ts'
 import { restore } from '../sessions/restore.ts'
 import { Session, type SessionStart } from '../sessions/session.ts'
 import type { WriteBehind } from '../write-behind.ts'
+import { Departures } from './departures.ts'
 import { FinishBarrier } from './finish-barrier.ts'
 import { Strays } from './strays.ts'
 
@@ -57,6 +58,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   /** The generation of each user's session that ended last. */
   readonly #over = new Map<string, number>()
   readonly #strays: Strays
+  readonly #departures: Departures
   #consumer: LaneConsumer | undefined
   #counter = 0
   #isLost = false
@@ -70,16 +72,27 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     this.number = number
     this.epoch = ownership.epoch
     this.#barrier = new FinishBarrier(context.sessions.log)
+    this.#departures = new Departures({
+      log: context.sessions.log,
+      publish: (command, backend) => this.#forward(command, backend),
+      deleteSnapshot: user => this.deleteSnapshot(user),
+      gone: (session, undone) => this.ended(session, undone),
+      done: delivery => this.done(delivery),
+      isLost: () => this.#isLost,
+    })
     this.#strays = new Strays({
       backend: number,
       placementOf: context.placementOf,
       login: context.login,
       forward: (command, backend) => this.#forward(command, backend),
       deliver: delivery => this.#deliver(delivery),
-      closing: user => this.sessions.get(user)?.closing,
+      closing: user => this.#departures.leaving(user) ?? this.sessions.get(user)?.closing,
       start: (user, { generation }) => this.#startSession({ user, generation, username: '', settings: {} }),
-      evict: (user, { generation }) => {
+      isOver: (user, generation) => generation <= (this.#over.get(user) ?? -1),
+      evict: (user, { generation, movedFrom }) => {
         const session = this.sessions.get(user)
+        // It is about to be moved: the command for that is on its way.
+        if (movedFrom?.backend === number && movedFrom.generation === session?.generation) return
         if (session !== undefined && session.generation < generation) session.disowned()
       },
       refuse: (delivery, error) => this.#refuse(delivery, error),
@@ -120,8 +133,14 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   onItem(delivery: Delivery<Command>): void {
     const { item } = delivery
     const session = this.sessions.get(item.user)
-    if (session !== undefined && session.generation === item.generation && this.#strays.size === 0)
+    const body = item.command
+    if (body?.$case === 'componentConnected' && item.user === '') return this.#componentConnected(delivery)
+    const isOrdinary = body?.$case !== 'moveSession' && this.#departures.leaving(item.user) === undefined
+    if (session !== undefined && session.generation === item.generation && this.#strays.size === 0 && isOrdinary)
       return session.offer(delivery)
+    // Commands that came before a moved session wait for it.
+    const isAwaited = body?.$case === 'startSession' && body.value.snapshot !== undefined && session === undefined
+    if (isAwaited && this.#departures.leaving(item.user) === undefined && this.#deliver(delivery)) return
     if (this.#strays.has(item.user) || !this.#deliver(delivery)) this.#strays.offer(delivery)
   }
 
@@ -144,6 +163,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   #deliver(delivery: Delivery<Command>): boolean {
     const { item } = delivery
     const { command, user, generation } = item
+    if (this.#departures.leaving(user) !== undefined) return false
     let session = this.sessions.get(user)
     if (session?.closing !== undefined) {
       // Looked at again, with all that come meanwhile, when the session has ended.
@@ -162,6 +182,13 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       session.offer(delivery)
       return true
     }
+    if (command?.$case === 'moveSession') {
+      const isHere = session !== undefined && session.generation <= generation
+      if (session === undefined || !isHere || command.value.backend === this.number)
+        this.#ignore(delivery, 'no-session')
+      else this.#departures.begin(session, delivery, command.value)
+      return true
+    }
     const isForSession =
       session !== undefined &&
       (generation === session.generation || (command?.$case === 'stopSession' && generation >= session.generation))
@@ -171,6 +198,17 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   }
 
   // ---- sessions
+
+  /** A frontend has a new stream to the XMPP server, which concerns everybody. */
+  #componentConnected(delivery: Delivery<Command>): void {
+    const { item } = delivery
+    if (item.command?.$case === 'componentConnected') {
+      const { value } = item.command
+      for (const session of this.sessions.values())
+        session.attempt('componentConnected', () => handlers.componentConnected(session, item, value))
+    }
+    this.done(delivery)
+  }
 
   /** @param snapshot - what the session goes on from, when it is not new */
   #startSession(start: SessionStart, snapshot?: SessionSnapshot): Session {

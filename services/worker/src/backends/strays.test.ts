@@ -43,6 +43,7 @@ function stage() {
     start: (_, { generation }) => {
       state.session = generation
     },
+    isOver: () => false,
     evict: () => undefined,
     refuse: ({ item }, error) => delivered.push(`${item.key}: ${error.code}`),
     ignore: ({ item }, reason) => delivered.push(`${item.key}: ${reason}`),

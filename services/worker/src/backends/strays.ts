@@ -18,6 +18,8 @@ export interface StrayOptions {
   start(user: string, placement: Placement): void
   /** Fulfils when the user's session here, which is ending, has ended; undefined when none is ending. */
   closing(user: string): Promise<void> | undefined
+  /** The user's session of this generation has been here and ended. */
+  isOver(user: string, generation: number): boolean
   /** The user is placed elsewhere: a session that is older than that ends. */
   evict(user: string, placement: Placement): void
   refuse(delivery: Delivery<Command>, error: NetworkError): void
@@ -112,12 +114,12 @@ export class Strays {
 
   /** Finds out where it belongs, and returns what is to be done with it. */
   async #route(delivery: Delivery<Command>): Promise<() => void> {
-    const { backend, placementOf, login, forward, deliver, start, evict, refuse, ignore } = this.#options
+    const { backend, placementOf, login, forward, deliver, start, isOver, evict, refuse, ignore } = this.#options
     const command = delivery.item
     const { user, command: body } = command
     const moved = () => refuse(delivery, new NetworkError('unavailable', 'The session is being moved.'))
     // An old stop must not reach a newer session, and one that is over needs no stop.
-    if (body?.$case === 'stopSession' || body?.$case === 'componentConnected')
+    if (body?.$case === 'stopSession' || body?.$case === 'componentConnected' || body?.$case === 'moveSession')
       return () => ignore(delivery, 'no-session')
     let placement = await placementOf(user)
     if (placement === undefined && opensSession(command))
@@ -126,7 +128,10 @@ export class Strays {
       if (isFarewell(command)) return () => ignore(delivery, 'no-session')
       return () => refuse(delivery, new NetworkError('signed-out', 'You are not signed in.'))
     }
-    const { backend: target, generation } = placement
+    const { backend: target, generation, movedFrom } = placement
+    // A session comes from another backend, with its snapshot; started without, it would have forgotten everything.
+    if (target === backend && movedFrom !== undefined && movedFrom.backend !== backend && !isOver(user, generation))
+      throw new NetworkError('unavailable', 'The session is being moved.')
     if (target === backend)
       return () => {
         // The new session's StartSession is on this lane; who waits for it need not wait until it is read.

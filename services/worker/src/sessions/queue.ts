@@ -87,6 +87,20 @@ export class CommandQueue {
     return rest
   }
 
+  /** A command is being handled. */
+  get isBusy(): boolean {
+    return this.#isBusy
+  }
+
+  /** After {@link close}: gives back what was begun and is not done. It is begun anew elsewhere, and never finished here. */
+  takeBack(): Delivery<Command>[] {
+    return this.#open.splice(0).flatMap(entry => {
+      if (!entry.isSettled) return [entry.delivery]
+      this.#owner.finish(entry.delivery)
+      return []
+    })
+  }
+
   #runNew(delivery: Delivery<Command>): void {
     const before = this.#owner.changes()
     const outcome = this.#owner.handle(delivery.item)
