@@ -32,6 +32,10 @@ export interface Bus extends AsyncDisposable {
   readonly processId: string
   readonly isConnected: boolean
   onConnection(listener: (isConnected: boolean) => void): Disposable
+  /** Bytes that are queued or unacknowledged on all lanes of this process. */
+  readonly unpublishedBytes: number
+  /** Called each time {@link unpublishedBytes} becomes less. */
+  onPublishProgress(listener: () => void): Disposable
   /** One per lane and process, cached. */
   publisher<T>(lane: Lane, codec: LaneCodec<T>): LanePublisher<T>
   /** Takes the lane's cursor over at the ownership's epoch and reads on from its first unfinished item. */
@@ -195,6 +199,14 @@ class NatsBus implements Bus {
 
   onConnection(listener: (isConnected: boolean) => void): Disposable {
     return this.#connection.connected.add(listener)
+  }
+
+  get unpublishedBytes(): number {
+    return this.#hub.unpublishedBytes
+  }
+
+  onPublishProgress(listener: () => void): Disposable {
+    return this.#hub.onProgress(listener)
   }
 
   publisher<T>(lane: Lane, codec: LaneCodec<T>): LanePublisher<T> {

@@ -1,6 +1,7 @@
 export { type Bus, connectBus } from './bus.ts'
 export type { DeadLetter } from './dead-letters.ts'
 export {
+  AbandonedError,
   type Delivery,
   ItemTooLargeError,
   type LaneConsumer,

@@ -15,6 +15,11 @@ export interface LanePublisher<T> {
   publish(item: T, onRefused?: (error: NetworkError) => void): void
   /** Fulfils once all that was published so far is durable (PubAck), or refused to those who asked to be told. */
   durable(): Promise<void>
+  /**
+   * Gives up all that is not durable and whose publisher asked to be told: `onRefused` gets an {@link AbandonedError}, which
+   * says whether the item may have been stored all the same. For a process that has to stop. Returns how many.
+   */
+  abandon(): number
   /** Queued and unacknowledged now. */
   readonly backlog: { items: number; bytes: number }
   /** True above the high-water mark (256 KiB): the caller should pause reading its source. */
@@ -66,6 +71,20 @@ export class LaneFullError extends NetworkError {
   override name = 'LaneFullError'
   constructor(lane: string) {
     super('rate-limited', 'Too much is waiting to be sent; try again later.', { cause: `lane ${lane} is full` })
+  }
+}
+
+/** An item was given up before it was durable, as its process has to stop. `certain`: it never left this process. */
+export class AbandonedError extends NetworkError {
+  override name = 'AbandonedError'
+  constructor(certain: boolean) {
+    super(
+      'unavailable',
+      certain
+        ? 'The gateway is being restarted and could not send this; try again later.'
+        : 'The gateway is being restarted: this may or may not have been sent.',
+      { certain },
+    )
   }
 }
 

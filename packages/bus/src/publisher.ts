@@ -3,7 +3,7 @@ import type { LaneCodec } from '@spectrum/messages'
 import type { NetworkError } from '@spectrum/network'
 import { batchIdHeader, formatBatchId } from './batch-id.ts'
 import { type Connection, defaultMaxPayload, errCodes, JetStreamError, parseApiReply } from './connection.ts'
-import { ItemTooLargeError, LaneFullError, type LanePublisher } from './lanes.ts'
+import { AbandonedError, ItemTooLargeError, LaneFullError, type LanePublisher } from './lanes.ts'
 import { guarded, Listeners } from './listeners.ts'
 import type { ServiceName } from './options.ts'
 import type { Streams } from './streams.ts'
@@ -35,6 +35,8 @@ export class PublisherHub {
   readonly fullPatienceMs: number
   readonly #inbox: string
   readonly #publishers: AckReceiver[] = []
+  readonly #progress: Listeners<[]>
+  #unpublishedBytes = 0
 
   constructor(parts: {
     connection: Connection
@@ -46,6 +48,7 @@ export class PublisherHub {
     fullPatienceMs: number
   }) {
     this.connection = parts.connection
+    this.#progress = new Listeners(parts.connection.log)
     this.streams = parts.streams
     this.ticker = parts.ticker
     this.service = parts.service
@@ -62,6 +65,22 @@ export class PublisherHub {
     this.connection.connected.add(isConnected => {
       if (isConnected) for (const publisher of this.#publishers) publisher.sendAgain()
     })
+  }
+
+  /** Bytes that are queued or unacknowledged on all lanes of this process. */
+  get unpublishedBytes(): number {
+    return this.#unpublishedBytes
+  }
+
+  /** Called each time they become fewer. */
+  onProgress(listener: () => void): Disposable {
+    return this.#progress.add(listener)
+  }
+
+  /** A publisher took so many bytes, or (less than 0) is rid of them. */
+  count(bytes: number): void {
+    this.#unpublishedBytes += bytes
+    if (bytes < 0) this.#progress.emit()
   }
 
   /** The publisher's place in the inbox. */
@@ -138,6 +157,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     this.#queue.push({ item, bytes, onRefused })
     this.#queuedBytes += bytes
     this.#published++
+    this.#hub.count(bytes)
     if (this.isCongested) this.#wasCongested = true
     this.#schedule()
   }
@@ -157,6 +177,26 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   onRelief(listener: () => void): Disposable {
     return this.#relief.add(listener)
+  }
+
+  abandon(): number {
+    const batch = this.#inFlight
+    const sent = batch?.queued.filter(({ onRefused }) => onRefused !== undefined) ?? []
+    const waiting = this.#queue.slice(this.#head)
+    const unsent = waiting.filter(({ onRefused }) => onRefused !== undefined)
+    this.#queue = waiting.filter(({ onRefused }) => onRefused === undefined)
+    this.#head = 0
+    this.#queuedBytes = bytesOf(this.#queue)
+    const isWhole = batch !== undefined && sent.length === batch.queued.length
+    // Its number is not used again: it may have been stored, and its answer is no longer waited for.
+    if (isWhole) this.#inFlight = undefined
+    else if (batch) batch.queued = batch.queued.map(queued => ({ ...queued, onRefused: undefined }))
+    const { log } = this.#hub.connection
+    for (const { onRefused } of sent) guarded(log, () => onRefused?.(new AbandonedError(false)))
+    for (const { onRefused } of unsent) guarded(log, () => onRefused?.(new AbandonedError(true)))
+    this.#settle(isWhole ? [...sent, ...unsent] : unsent)
+    this.#schedule()
+    return sent.length + unsent.length
   }
 
   /** After a reconnect: the batch in flight first, so that nothing overtakes it. */
@@ -211,10 +251,10 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     if (this.#inFlight || this.#head === this.#queue.length || !this.#hub.connection.isConnected) return
     const { data, queued } = this.#takeBatch()
     if (!data) {
-      this.#settle(queued.length)
+      this.#settle(queued)
       return this.#schedule()
     }
-    const bytes = queued.reduce((sum, { bytes }) => sum + bytes, 0)
+    const bytes = bytesOf(queued)
     this.#inFlight = { number: ++this.#lastNumber, data, queued, bytes, sends: 0, unanswered: 0, retryAt: 0 }
     this.#hub.ticker.add(this)
     this.#send(this.#inFlight)
@@ -282,7 +322,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     }
     this.#inFlight = undefined
     this.#fullSince = undefined
-    this.#settle(batch.queued.length)
+    this.#settle(batch.queued)
     this.#flush()
   }
 
@@ -324,11 +364,11 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     const kept = batch.queued.filter(({ onRefused }) => onRefused === undefined)
     this.#queue = waiting.filter(({ onRefused }) => onRefused === undefined)
     this.#head = 0
-    this.#queuedBytes = this.#queue.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.#queuedBytes = bytesOf(this.#queue)
     const data =
       kept.length > 0 && kept.length < batch.queued.length ? this.#encode(kept.map(({ item }) => item)) : batch.data
     if (kept.length > 0 && data) {
-      batch.bytes = kept.reduce((sum, { bytes }) => sum + bytes, 0)
+      batch.bytes = bytesOf(kept)
       Object.assign(batch, { queued: kept, data })
       this.#retryLater(batch)
     } else {
@@ -339,7 +379,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     this.#hub.connection.count('bus_refused', { reason: 'stream-full' }, refused.length)
     const { log } = this.#hub.connection
     for (const { onRefused } of refused) guarded(log, () => onRefused?.(new LaneFullError(this.#lane.key)))
-    this.#settle(refused.length)
+    this.#settle(refused)
     this.#schedule()
   }
 
@@ -347,8 +387,9 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     batch.retryAt = performance.now() + Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(batch.sends - 1, 10))
   }
 
-  #settle(items: number): void {
-    this.#settled += items
+  #settle(items: readonly Queued<T>[]): void {
+    this.#settled += items.length
+    this.#hub.count(-bytesOf(items))
     while (this.#waiters[0] && this.#waiters[0].until <= this.#settled) this.#waiters.shift()?.resolve()
     if (this.#wasCongested && this.backlog.bytes < highWaterBytes / 2) {
       this.#wasCongested = false
@@ -356,3 +397,6 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     }
   }
 }
+
+const bytesOf = (items: readonly { readonly bytes: number }[]): number =>
+  items.reduce((sum, { bytes }) => sum + bytes, 0)

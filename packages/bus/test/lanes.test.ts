@@ -366,3 +366,38 @@ async function makeCertificates() {
   await openssl('x509', '-req', '-in', 'server.csr', ...signing, '-out', 'server.pem')
   return { certFile: join(cwd, 'server.pem'), keyFile: join(cwd, 'server.key'), caFile: join(cwd, 'ca.pem') }
 }
+
+test('what cannot be published is given up with a word on whether it left, and is not counted as unpublished any more', async () => {
+  const server = await startServer()
+  await using bus = await openBus(server.url, { service: 'frontend' })
+  const publisher = bus.bus.publisher(commandLane(instance, 77), lineCodec)
+  publisher.publish({ user: 'romeo', n: 0 })
+  await publisher.durable()
+  await server[Symbol.asyncDispose]()
+  const told: string[] = []
+  const publish = (n: number) =>
+    publisher.publish({ user: 'romeo', n }, error => told.push(`${n} ${error.name} ${error.certain}`))
+  for (const n of [1, 2]) publish(n)
+  assert.ok(bus.bus.unpublishedBytes > 0)
+  assert.equal(publisher.abandon(), 2)
+  assert.deepEqual(told, ['1 AbandonedError true', '2 AbandonedError true'])
+  assert.equal(bus.bus.unpublishedBytes, 0)
+  await publisher.durable()
+})
+
+test('a batch under way is given up as perhaps stored; one that waits behind it as certainly not', async () => {
+  await using server = await startServer()
+  await using bus = await openBus(server.url, { service: 'frontend' })
+  const publisher = bus.bus.publisher(commandLane(instance, 78), lineCodec)
+  const told: string[] = []
+  const publish = (n: number) => publisher.publish({ user: 'romeo', n }, error => told.push(`${n} ${error.certain}`))
+  publish(1)
+  // The turn of the event loop in which the batch leaves: no answer can have come.
+  await new Promise<void>(resolve => setImmediate(resolve))
+  publish(2)
+  publisher.abandon()
+  assert.deepEqual(told, ['1 false', '2 true'])
+  publish(3)
+  await publisher.durable()
+  assert.equal(told.length, 2)
+})

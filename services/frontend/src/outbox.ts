@@ -1,4 +1,4 @@
-import { type Bus, type Client, commandLane, LaneFullError, type LanePublisher } from '@spectrum/bus'
+import { AbandonedError, type Bus, type Client, commandLane, LaneFullError, type LanePublisher } from '@spectrum/bus'
 import { type Command, commandCodec, type Placement, RouterDefinition, Show } from '@spectrum/messages'
 import { type Logger, NetworkError } from '@spectrum/network'
 import type { FrontendMetrics } from './metrics.ts'
@@ -30,7 +30,7 @@ export interface OutboxOptions {
 
 const maxPendingItems = 200
 const maxPendingBytes = 256 * 1024
-/** Of all users together; beyond it reading pauses. */
+/** Unpublished of all users together, waiting for a placement or for the bus; beyond it reading pauses. */
 const congestedBytes = 256 * 1024
 /** How long a lookup or login is tried while nobody answers it. */
 const patienceMs = 20_000
@@ -52,17 +52,19 @@ export class Outbox {
   readonly #router: Client<typeof RouterDefinition>
   readonly #queues = new Map<string, Queue>()
   readonly #publishers = new Map<number, LanePublisher<Command>>()
-  readonly #congested = new Set<LanePublisher<Command>>()
   #pendingBytes = 0
   #isCongested = false
   #isStopping = false
+  #isClosed = false
 
   constructor(options: OutboxOptions) {
     this.#options = options
     this.#router = options.bus.client(RouterDefinition, { timeoutMs: loginMs })
+    options.bus.onPublishProgress(() => this.#checkCongestion())
   }
 
   send(item: Outgoing): void {
+    if (this.#isClosed) return this.#giveUp(item, new AbandonedError(true))
     const { user } = item.command
     const queue = this.#queues.get(user)
     if (queue !== undefined) return this.#wait(queue, item)
@@ -94,6 +96,33 @@ export class Outbox {
     }
     await Promise.race([durable(), timer.promise])
     clearTimeout(timeout)
+  }
+
+  /**
+   * The last word on what could not be published, while there is still a stream to answer on: each such command fails, and
+   * so does every later one. What was handed to the bus and not acknowledged may have been sent; its error says so.
+   */
+  abandon(): void {
+    this.#isClosed = true
+    this.#isStopping = true
+    let count = 0
+    for (const queue of this.#queues.values()) {
+      const items = queue.items.splice(0)
+      this.#pendingBytes -= queue.bytes
+      queue.bytes = 0
+      this.#options.metrics.pending.dec(items.length)
+      for (const item of items) this.#giveUp(item, new AbandonedError(true))
+      count += items.length
+    }
+    for (const publisher of this.#publishers.values()) count += publisher.abandon()
+    if (count > 0) this.#options.log.warn({ commands: count }, 'commands could not be published and were answered')
+    this.#checkCongestion()
+  }
+
+  #giveUp(item: Outgoing, error: NetworkError): void {
+    const reason = error.certain ? 'unpublished-at-stop' : 'uncertain-at-stop'
+    this.#options.metrics.dropped.inc({ kind: 'stanza', reason })
+    item.onFailed(error)
   }
 
   #wait(queue: Queue, item: Outgoing): void {
@@ -133,7 +162,8 @@ export class Outbox {
       } catch (reason) {
         error = NetworkError.from(reason)
       }
-      this.#leave(queue, item, placement, error)
+      // Given up meanwhile, it was answered.
+      if (queue.items[0] === item) this.#leave(queue, item, placement, error)
     }
     this.#queues.delete(user)
     this.#checkCongestion()
@@ -209,15 +239,16 @@ export class Outbox {
     const publisher = this.#publisherOf(placement.backend)
     item.command.generation = placement.generation
     try {
-      publisher.publish(item.command)
+      publisher.publish(item.command, error => {
+        if (error instanceof AbandonedError) this.#giveUp(item, error)
+        else item.onFailed(error)
+      })
       this.#options.metrics.commands.inc({ command: item.command.command?.$case ?? 'none' })
     } catch (reason) {
       if (!(reason instanceof LaneFullError))
         this.#options.log.warn({ err: reason }, 'a command could not be published')
       item.onFailed(NetworkError.from(reason))
     }
-    if (!publisher.isCongested || this.#congested.has(publisher)) return
-    this.#congested.add(publisher)
     this.#checkCongestion()
   }
 
@@ -225,19 +256,16 @@ export class Outbox {
     let publisher = this.#publishers.get(backend)
     if (publisher === undefined) {
       const { bus, instance } = this.#options
-      const created = bus.publisher(commandLane(instance, backend), commandCodec)
-      created.onRelief(() => {
-        this.#congested.delete(created)
-        this.#checkCongestion()
-      })
-      this.#publishers.set(backend, created)
-      publisher = created
+      publisher = bus.publisher(commandLane(instance, backend), commandCodec)
+      this.#publishers.set(backend, publisher)
     }
     return publisher
   }
 
   #checkCongestion(): void {
-    const isCongested = this.#congested.size > 0 || this.#pendingBytes > congestedBytes
+    const bytes = this.#pendingBytes + this.#options.bus.unpublishedBytes
+    // Half of it must be gone before reading goes on.
+    const isCongested = bytes > (this.#isCongested ? congestedBytes / 2 : congestedBytes)
     if (isCongested === this.#isCongested) return
     this.#isCongested = isCongested
     if (isCongested) this.#options.onCongested()
