@@ -41,12 +41,13 @@ export const killRouters: Fault = {
   name: 'kill all routers',
   topology: {},
   isShort: true,
+  prepare: ({ load }) => load.acquaint(`n${++newcomers}`),
   async inject(scene) {
     const { routers } = scene.system.gateway
     await Promise.all(routers.map(router => router.hold()))
     const newcomer = login(scene)
     await new Promise(resolve => setTimeout(resolve, 8_000))
-    if (newcomer.isDone) scene.miss('a new user came in while there was no router')
+    if (newcomer.isDone) scene.miss('somebody logged in while there was no router')
     await Promise.all(routers.map(router => router.resume()))
     await arrived(scene, newcomer)
   },
@@ -57,6 +58,7 @@ export const killRouters: Fault = {
 export const killPostgres: Fault = {
   name: 'kill PostgreSQL for 10 s',
   topology: {},
+  prepare: ({ load }) => load.acquaint(`n${++newcomers}`),
   async inject(scene) {
     const { postgres } = scene.system
     await postgres.kill()
@@ -75,12 +77,11 @@ interface Login {
 
 let newcomers = 0
 
-/** A user whom nobody knew begins to register, log in and join. */
+/** A user who is known and not there begins to log in, and to join. */
 function login({ load }: Scene): Login {
-  const name = `n${String(++newcomers).padStart(2, '0')}`
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const login: Login = { isDone: false, done: promise }
-  load.newcomer(name).then(() => {
+  load.welcome(`n${newcomers}`).then(() => {
     login.isDone = true
     resolve()
   }, reject)
@@ -94,8 +95,8 @@ async function arrived({ miss, note }: Scene, { done }: Login): Promise<void> {
   const late = new Promise<never>((_, reject) => setTimeout(() => reject(new Error('not within 60 s')), 60_000).unref())
   try {
     await Promise.race([done, late])
-    note('new login after', `${((performance.now() - begun) / 1000).toFixed(1)} s`)
+    note('login done after', `${((performance.now() - begun) / 1000).toFixed(1)} s`)
   } catch (error) {
-    miss(`a new user did not come in afterwards: ${(error as Error).message}`)
+    miss(`who logged in meanwhile did not come in afterwards: ${(error as Error).message}`)
   }
 }

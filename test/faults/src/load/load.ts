@@ -140,13 +140,17 @@ export class Load implements AsyncDisposable {
       .map(({ name }) => name)
   }
 
-  /** Connects one more user in the first room, who takes no part in the talking. Fulfils in the room. */
-  async newcomer(name: string): Promise<XmppPeer> {
+  /** Makes one more user, who registers, comes in, and goes again. */
+  async acquaint(name: string): Promise<void> {
     await this.#target.addUser(name, name)
-    const peer = this.#peer(name, 0)
-    this.#resources.use(peer)
+    await using peer = this.#peer(name, 0)
     await peer.start()
-    return peer
+  }
+
+  /** That user comes again, and takes no part in the talking. Fulfils in the room; nothing is asked twice. */
+  async welcome(name: string): Promise<void> {
+    const peer = this.#resources.use(this.#peer(name, 0))
+    await peer.start({ isRegistered: true })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

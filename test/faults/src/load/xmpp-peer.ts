@@ -22,7 +22,7 @@ export interface XmppPeerOptions {
 const sm = 'urn:xmpp:sm:3'
 const retryMs = 250
 const rejoinMs = 1000
-const stepMs = 30_000
+const stepMs = 75_000
 
 /**
  * An XMPP client that stays in one room at the gateway: reads only what the load needs, keeps stream management (XEP-0198),
@@ -57,7 +57,8 @@ export class XmppPeer implements AsyncDisposable {
   }
 
   /** Registers with the gateway, logs in and joins; fulfils in the room, and keeps it up from then on. */
-  async start(): Promise<void> {
+  async start(options: { isRegistered?: boolean } = {}): Promise<void> {
+    this.#isRegistered = options.isRegistered ?? false
     await this.#connect()
     this.#running = this.#keepUp()
   }
@@ -74,7 +75,15 @@ export class XmppPeer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort()
-    this.#socket?.destroy()
+    const socket = this.#socket
+    if (socket && !socket.destroyed) {
+      // An orderly end: a stream that breaks is kept by the server to be resumed.
+      const closed = once(socket, 'close')
+      const timer = setTimeout(() => socket.destroy(), 1000)
+      socket.end('<presence type="unavailable"/></stream:stream>')
+      await closed
+      clearTimeout(timer)
+    }
     await this.#running
   }
 
@@ -179,7 +188,7 @@ export class XmppPeer implements AsyncDisposable {
   #ask(text: string, wanted: (text: string) => boolean): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>()
     const socket = this.#socket
-    const fail = (): void => reject(new Error(`${this.name}: the stream ended in its beginning`))
+    const fail = (): void => reject(new Error(`${this.name} came no further than ${text.slice(0, 120)}`))
     const timer = setTimeout(() => socket?.destroy(), stepMs)
     socket?.once('close', fail)
     this.#waiting = { wanted, resolve }
