@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /** A line from the IRC server, cut where the load needs it. */
@@ -47,7 +46,7 @@ export class IrcPeer implements AsyncDisposable {
     })
     peer.send(`NICK ${nick}`, `USER ${nick} 0 * :${nick}`)
     const timer = setTimeout(() => peer.#socket.destroy(), loginMs)
-    const closed = once(peer.#socket, 'close').then(() => {
+    const closed = closeOf(peer.#socket).then(() => {
       throw new Error(`${nick} was not let in by the IRC server within ${loginMs / 1000} s`)
     })
     try {
@@ -69,7 +68,7 @@ export class IrcPeer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#socket.destroyed) return
-    const closed = once(this.#socket, 'close')
+    const closed = closeOf(this.#socket)
     this.#socket.destroy()
     await closed
   }
@@ -101,4 +100,9 @@ function parse(text: string): IrcLine {
   return end < 0
     ? { nick, command: text.slice(at), rest: '' }
     : { nick, command: text.slice(at, end), rest: text.slice(end + 1) }
+}
+
+/** Fulfils when the connection is over, also by an error: `events.once` would reject then. */
+function closeOf(socket: Socket): Promise<void> {
+  return new Promise(resolve => socket.once('close', () => resolve()))
 }

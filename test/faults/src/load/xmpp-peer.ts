@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { attribute, StanzaSplitter } from './stanza-splitter.ts'
@@ -78,7 +77,7 @@ export class XmppPeer implements AsyncDisposable {
     const socket = this.#socket
     if (socket && !socket.destroyed) {
       // An orderly end: a stream that breaks is kept by the server to be resumed.
-      const closed = once(socket, 'close')
+      const closed = closeOf(socket)
       const timer = setTimeout(() => socket.destroy(), 1000)
       socket.end('<presence type="unavailable"/></stream:stream>')
       await closed
@@ -90,7 +89,7 @@ export class XmppPeer implements AsyncDisposable {
   async #keepUp(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      if (this.#socket && !this.#socket.destroyed) await once(this.#socket, 'close')
+      if (this.#socket && !this.#socket.destroyed) await closeOf(this.#socket)
       while (!signal.aborted)
         try {
           await this.#connect()
@@ -264,4 +263,9 @@ function isStanza(text: string): boolean {
 function isOwn(text: string, room: string): boolean {
   const from = attribute(text, 'from')
   return text.startsWith('<presence') && from?.startsWith(`${room}/`) === true && /code=["']110["']/.test(text)
+}
+
+/** Fulfils when the connection is over, also by an error: `events.once` would reject then. */
+function closeOf(socket: Socket): Promise<void> {
+  return new Promise(resolve => socket.once('close', () => resolve()))
 }
