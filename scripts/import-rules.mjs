@@ -54,6 +54,8 @@ const processMembers = {
   'packages/service-kit': ['exitCode', 'getActiveResourcesInfo', 'kill'],
   // Signal 0, which asks whether a process is alive.
   'packages/bus': ['kill'],
+  // Workers that another router started.
+  'services/router': ['kill'],
   'networks/*': ['nextTick'],
 }
 const endsProcess = new Set(['exit', 'reallyExit', 'abort'])

@@ -224,7 +224,6 @@ async function beginTerm(
   // By the leader, and with each term: the bus may have lost its tables.
   await publishKey(bus, instance, keys.publicKey)
   const { service } = config
-  let term: LeaderTerm | undefined
   const occupancy = await Occupancy.load({
     bus,
     instance,
@@ -234,7 +233,6 @@ async function beginTerm(
     mayAct: () => ownership.mayAct(),
     onRecount: () => metrics.recounts.inc(),
     onFenced: () => metrics.fenced.inc({ what: 'occupancy' }),
-    onUnfinishedMove: user => void term?.finishMove(user),
   })
   const upkeep = new Upkeep({
     occupancy,
@@ -253,7 +251,7 @@ async function beginTerm(
   const background = new AsyncDisposableStack()
   background.use(upkeep)
   background.use(restore)
-  term = new LeaderTerm({
+  const term = new LeaderTerm({
     ownership,
     instance,
     occupancy,

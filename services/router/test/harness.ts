@@ -95,11 +95,15 @@ export class Neighbour implements AsyncDisposable {
   }
 
   /** @param nkeySeed its NATS user, where the server wants to know */
-  static async connect(nats: NatsServer, service: 'frontend' | 'worker', nkeySeed?: string): Promise<Neighbour> {
+  static async connect(
+    nats: NatsServer,
+    service: 'frontend' | 'worker',
+    nkeySeed?: string,
+    of: string = jid,
+  ): Promise<Neighbour> {
     const log = new ListLog()
-    return new Neighbour(
-      await connectBus({ servers: [nats.url], service, instance, log, ...(nkeySeed && { nkeySeed }) }),
-    )
+    const options = { servers: [nats.url], service, instance: instanceKey(of), log }
+    return new Neighbour(await connectBus({ ...options, ...(nkeySeed && { nkeySeed }) }))
   }
 
   /** As a worker does when it has loaded its network. */

@@ -22,7 +22,6 @@ export async function startPlacing(
   const bus = parts.use(await connectBus({ servers: [nats.url], service: 'router', instance, log }))
   const ownership = await bus.owners.acquire(leaderResource(instance))
   if (ownership === undefined) throw new Error('somebody else leads')
-  let term: LeaderTerm | undefined
   const occupancy = await Occupancy.load({
     bus,
     instance,
@@ -31,11 +30,10 @@ export async function startPlacing(
     mayAct: () => ownership.mayAct(),
     onRecount: () => log.info({}, 'recount'),
     onFenced: () => log.info({}, 'fenced'),
-    onUnfinishedMove: user => void term?.finishMove(user),
     ...options,
   })
   const sessions = new StartSessions(bus, instance)
-  term = parts.use(
+  const term = parts.use(
     new LeaderTerm({
       ownership,
       instance,

@@ -70,6 +70,7 @@ export class LeaderTerm implements AsyncDisposable {
     this.#generations = new Generations(options.now)
     this.#spacing = new Spacing(options.loginDelayMs ?? 0)
     this.#serving = options.serve(this)
+    this.occupancy.onUnfinishedMove(user => void this.finishMove(user))
   }
 
   get mayAct(): boolean {

@@ -18,8 +18,6 @@ export interface OccupancyOptions {
   readonly mayAct: () => boolean
   readonly onRecount: () => void
   readonly onFenced: () => void
-  /** Somebody began to move this user and has not finished. Told after placements were counted anew. */
-  readonly onUnfinishedMove?: (user: string) => void
 }
 
 const pauseMs = 1_000
@@ -43,6 +41,8 @@ export class Occupancy implements AsyncDisposable {
   #moved: Map<string, readonly number[]> | undefined
   #isDoubtful = false
   #recounting: Promise<void> | undefined
+  #unfinishedMoves: string[] = []
+  #onUnfinishedMove: (user: string) => void = user => this.#unfinishedMoves.push(user)
   readonly #background = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
 
@@ -121,6 +121,13 @@ export class Occupancy implements AsyncDisposable {
     this.#recounting ??= this.#recount().finally(() => {
       this.#recounting = undefined
     })
+  }
+
+  /** Calls for each user whom somebody began to move and has not moved, as counting the placements anew finds out. */
+  onUnfinishedMove(listener: (user: string) => void): void {
+    this.#onUnfinishedMove = listener
+    for (const user of this.#unfinishedMoves) listener(user)
+    this.#unfinishedMoves = []
   }
 
   /** Nobody sits on the backend, comes to it or leaves it, as far as is known for sure. */
@@ -265,7 +272,7 @@ export class Occupancy implements AsyncDisposable {
 
   /** Counts placements until that succeeds. Who moves meanwhile is counted by what we know, all others as found. */
   async #recount(): Promise<void> {
-    const { bus, instance, log, onRecount, mayAct, onUnfinishedMove } = this.#options
+    const { bus, instance, log, onRecount, mayAct } = this.#options
     const { signal } = this.#stopping
     while (this.#isDoubtful && !signal.aborted && mayAct()) {
       this.#isDoubtful = false
@@ -278,7 +285,7 @@ export class Occupancy implements AsyncDisposable {
         for (const number of this.fit.numbers()) this.fit.recounted(number, usersOn.get(number) ?? 0)
         this.#moved = undefined
         log.info({ placements: this.users }, 'placements were counted anew')
-        for (const user of unfinishedMoves) onUnfinishedMove?.(user)
+        for (const user of unfinishedMoves) this.#onUnfinishedMove(user)
         // Found empty, or found full.
         this.#keepSpare()
         for (const number of this.fit.numbers()) this.#retireWhenFull(number)

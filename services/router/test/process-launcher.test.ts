@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Child, freePort, type NatsServer, startNats, waitUntil } from '@spectrum/stack'
+import { findProcesses } from '../src/launchers/host-workers.ts'
+import { Neighbour } from './harness.ts'
+
+const program = (service: string) => join(import.meta.dirname, `../../${service}/src/main.ts`)
+const jid = 'launched.example.org'
+const marks = [program('worker'), '--launcher.type=process', `--service.jid=${jid}`]
+const workerPids = () => findProcesses(marks).map(({ pid }) => pid)
+
+function startLaunchingRouter(nats: NatsServer, port: number): Promise<Child> {
+  const options = [
+    `--service.jid=${jid}`,
+    '--service.backend=parrot',
+    `--nats.servers=${nats.url}`,
+    '--registration.auto_register=1',
+    '--service.users_per_backend=2',
+    '--worker.backends_per_worker=2',
+    '--launcher.type=process',
+    '--launcher.idle_time=1',
+    '--launcher.max_workers=3',
+    `--http.port=${port}`,
+  ]
+  return Child.start({
+    name: 'router',
+    command: process.execPath,
+    args: [program('router'), ...options],
+    isReady: child => child.log.includes('this router leads'),
+    readyWithinMs: 60_000,
+    stopWithinMs: 60_000,
+  })
+}
+
+test('the leading router keeps as many workers as it needs, also after it was killed', {
+  timeout: 240_000,
+}, async () => {
+  await using nats = await startNats()
+  const port = await freePort()
+  let router = await startLaunchingRouter(nats, port)
+  try {
+    await using frontend = await Neighbour.connect(nats, 'frontend', undefined, jid)
+    const describe = () => `${workerPids()}\n${router.log}`
+    const alive = () => frontend.bus.owners.processes('worker').map(({ pid }) => pid)
+    const untilAre = (count: number) =>
+      waitUntil(() => alive().length === count && workerPids().length === count, { deadlineMs: 60_000, describe })
+
+    await untilAre(1)
+    for (const name of ['romeo', 'juliet', 'nurse', 'tybalt', 'paris'])
+      await waitUntil(
+        () => frontend.router.login({ user: `${name}@example.org`, nickHint: name }).catch(() => undefined),
+        { deadlineMs: 30_000, describe },
+      )
+    // Three backends with users and the spare one.
+    await untilAre(2)
+    const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    assert.match(metrics, /^spectrum_backends_wanted\{.*\} 4$/m)
+    assert.match(metrics, /^spectrum_workers_wanted\{.*\} 2$/m)
+
+    // Its death is told at once, and another one takes its place.
+    const [victim = 0, other = 0] = workerPids()
+    const { process: name = '' } = frontend.bus.owners.processes('worker').find(({ pid }) => pid === victim) ?? {}
+    process.kill(victim, 'SIGKILL')
+    await waitUntil(() => frontend.bus.owners.isDead(name), { deadlineMs: 10_000, describe })
+    await untilAre(2)
+    assert.ok(workerPids().includes(other) && !workerPids().includes(victim))
+
+    // Nobody online notices that the router is gone, and the next one finds what is there.
+    const before = workerPids()
+    await router.kill('SIGKILL')
+    router = await startLaunchingRouter(nats, port)
+    await waitUntil(() => router.log.includes('workers that another router started are adopted'), { describe })
+    const seen = new Set<string>()
+    const until = performance.now() + 5_000
+    await waitUntil(
+      () => {
+        seen.add(workerPids().sort().join())
+        return performance.now() > until
+      },
+      { deadlineMs: 30_000 },
+    )
+    assert.deepEqual([...seen], [before.sort().join()])
+
+    // What is too much is stopped after a while.
+    for (const user of ['romeo', 'juliet', 'nurse', 'tybalt', 'paris'])
+      await frontend.router.unregister({ user: `${user}@example.org` })
+    await untilAre(1)
+
+    await router.stop()
+    assert.deepEqual(workerPids(), [])
+  } finally {
+    await router.stop()
+    for (const pid of workerPids()) process.kill(pid, 'SIGKILL')
+  }
+})
