@@ -150,12 +150,12 @@ export class LoginTurns implements Disposable {
     }
   }
 
-  /** Queues to ask for now. One that has emptied is asked for once more, which withdraws what the leader knows of it. */
+  /** Queues to ask for now, or so soon that they can be asked for together. One that has emptied is asked for once more, which withdraws what the leader knows of it. */
   #due(nowMs: number): LoginQueue[] {
     const due: LoginQueue[] = []
     for (const queue of this.#queues.values()) {
       if (queue.length === 0 && !queue.isKnown) this.#queues.delete(queue.host)
-      else if (queue.nextAskMs <= nowMs && due.length < maxWishes) due.push(queue)
+      else if (queue.nextAskMs <= nowMs + gatherMs && due.length < maxWishes) due.push(queue)
     }
     return due
   }

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { comeBack, excess } from '../src/governor/come-back.ts'
+
+test('600 users come back to three workers: never more logins than allowed, most recently active first', async () => {
+  const [users, rate, burst] = [600, 50, 30]
+  const { returns, seconds, settledMs } = await comeBack({ users, rate, burst, workers: 3 })
+  assert.equal(returns.length, users)
+  const most = excess(returns, rate, burst)
+  assert.ok(most <= 0, `${most} logins more than allowed in some time`)
+  assert.ok(seconds < (users / rate) * 5, `${seconds} s`)
+  // Until the workers have found all their backends, the most recent of those that they have found are first.
+  const settled = returns.filter(({ atMs }) => atMs > settledMs + 500).map(({ group }) => group)
+  assert.ok(settled.length > users / 2, `only ${settled.length} came after the workers had settled`)
+  assert.deepEqual(
+    settled,
+    settled.toSorted((a, b) => b - a),
+    'groups in order of their last activity',
+  )
+})
