@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { MessageReceived, Show } from '@spectrum/messages'
+import { type NatsServer, type ProsodyServer, startNats, startProsody, waitUntil, XmppClient } from '@spectrum/stack'
+import { Frontend } from './frontend-child.ts'
+import { Neighbours } from './neighbours.ts'
+
+const jid = 'irc.localhost'
+const secret = 'hush-hush-9000'
+const romeoJid = 'romeo@localhost'
+
+describe('a frontend of an XMPP server that is restarted, stands still or refuses what it is sent', () => {
+  let prosody: ProsodyServer
+  let nats: NatsServer
+  let neighbours: Neighbours
+  let frontend: Frontend
+
+  before(async () => {
+    prosody = await startProsody({
+      component: { jid, secret },
+      users: ['romeo', 'juliet'].map(name => ({ name, password: 'secret' })),
+      config: 'component_stanza_size_limit = 20000',
+    })
+    nats = await startNats()
+    neighbours = await Neighbours.start(nats.url, jid)
+    for (const name of ['romeo', 'juliet'])
+      neighbours.registered.set(`${name}@localhost`, { username: name, password: '' })
+  })
+  after(async () => {
+    await frontend?.[Symbol.asyncDispose]()
+    await neighbours?.[Symbol.asyncDispose]()
+    await nats?.[Symbol.asyncDispose]()
+    await prosody?.[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await frontend?.end('SIGTERM')
+    frontend = await Frontend.start({ jid, secret, natsUrl: nats.url, componentPort: prosody.componentPort }, [
+      '--frontend.return_seconds=10',
+    ])
+    await waitUntil(async () => (await frontend.isActive()) && (await frontend.isReady()), {
+      deadlineMs: 20_000,
+      describe: () => frontend.log,
+    })
+  })
+  const login = (name = 'romeo') =>
+    XmppClient.connect({ port: prosody.clientPort, domain: 'localhost', name, password: 'secret', resource: 'orchard' })
+  const tell = (body: string, to = `${romeoJid}/orchard`) =>
+    neighbours.tell(to, {
+      $case: 'messageReceived',
+      value: MessageReceived.fromPartial({ from: { name: '#verona', resource: 'tybalt' }, kind: 1, body }),
+    })
+  const enter = async (client: XmppClient) => {
+    client.sends(`<presence to="${jid}"/>`)
+    await neighbours.command('setPresence', client.bareJid)
+  }
+  const bodies = (client: XmppClient, start: string) =>
+    client.stanzas
+      .filter(({ attrs }) => attrs.type === 'groupchat')
+      .flatMap(stanza => stanza.getChildText('body') ?? [])
+      .filter(body => body.startsWith(start))
+  const returned = (start: string) =>
+    neighbours.commands
+      .flatMap(({ command }) => (command?.$case === 'messagesReturned' ? command.value.messages : []))
+      .filter(({ message }) => message?.body.startsWith(start))
+
+  test('the server is stopped and comes back: each line is read, or goes back to the session in order', async context => {
+    const romeo = await login()
+    await enter(romeo)
+    let n = 0
+    const talk = setInterval(() => tell(`restart ${n++}`), 2)
+    await waitUntil(() => bodies(romeo, 'restart ').length > 100)
+    await prosody.kill('SIGTERM')
+    await prosody.start()
+    await waitUntil(() => frontend.isReady(), { deadlineMs: 20_000, describe: () => frontend.log })
+    await waitUntil(() => returned('restart ').length > 100, { deadlineMs: 20_000, describe: () => frontend.log })
+    await using back = await login()
+    await enter(back)
+    await waitUntil(() => bodies(back, 'restart ').length > 100, { deadlineMs: 20_000, describe: () => frontend.log })
+    clearInterval(talk)
+    await waitUntil(() => bodies(back, 'restart ').includes(`restart ${n - 1}`), { deadlineMs: 20_000 })
+    const back1 = returned('restart ').map(({ message }) => message?.body ?? '')
+    const all = [...bodies(romeo, 'restart '), ...back1, ...bodies(back, 'restart ')]
+    const missing = Array.from({ length: n }, (_, line) => `restart ${line}`).filter(body => !all.includes(body))
+    context.diagnostic(
+      `${n} lines: ${bodies(romeo, 'restart ').length} before, ${back1.length} returned, ${bodies(back, 'restart ').length} after; confirmed within the last second before a stream ended: ${await frontend.metric('frontend_lines_confirmed_before_loss_total')}`,
+    )
+    assert.deepEqual(missing, [])
+    const numbers = back1.map(body => Number(body.split(' ')[1]))
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((a, b) => a - b),
+      'in order',
+    )
+    assert.ok(
+      returned('restart ').every(({ resources, atMs }) => resources[0] === 'orchard' && atMs > 0),
+      'with their resource and time',
+    )
+    assert.ok(
+      !neighbours.commands.some(
+        ({ command }) => command?.$case === 'setPresence' && command.value.show === Show.SHOW_OFFLINE,
+      ),
+    )
+  })
+
+  test('who does not return has left after the return time, and not before', async () => {
+    const juliet = await login('juliet')
+    await enter(juliet)
+    const isGone = () =>
+      neighbours.commands.find(
+        ({ user, command }) =>
+          user === juliet.bareJid && command?.$case === 'setPresence' && command.value.show === Show.SHOW_OFFLINE,
+      )
+    await prosody.kill('SIGTERM')
+    await prosody.start()
+    await waitUntil(() => frontend.isReady(), { deadlineMs: 20_000, describe: () => frontend.log })
+    const upAt = performance.now()
+    const gone = await waitUntil(isGone, { deadlineMs: 50_000, describe: () => frontend.log })
+    assert.equal(gone.resource, 'orchard')
+    assert.ok(performance.now() - upAt > 7_000, `gone after ${performance.now() - upAt} ms`)
+  })
+
+  test('a server that stands still for 20 s loses nothing, either way', { timeout: 120_000 }, async context => {
+    await using romeo = await login()
+    await enter(romeo)
+    const count = 1_000
+    for (let n = 0; n < count / 2; n++) {
+      tell(`still ${n}`)
+      romeo.sends(`<message to="#verona@${jid}" type="groupchat"><body>still ${n}</body></message>`)
+    }
+    void prosody.kill('SIGSTOP')
+    for (let n = count / 2; n < count; n++) {
+      tell(`still ${n}`)
+      romeo.sends(`<message to="#verona@${jid}" type="groupchat"><body>still ${n}</body></message>`)
+    }
+    // The fault itself: no condition to wait for.
+    await new Promise(resolve => setTimeout(resolve, 20_000))
+    void prosody.kill('SIGCONT')
+    const said = () =>
+      neighbours.commands.flatMap(({ command }) =>
+        command?.$case === 'sendMessage' && command.value.body.startsWith('still ') ? [command.value.body] : [],
+      )
+    await waitUntil(() => said().length >= count && new Set(bodies(romeo, 'still ')).size >= count, {
+      deadlineMs: 60_000,
+      describe: () => `${said().length} said, ${bodies(romeo, 'still ').length} heard\n${frontend.log}`,
+    })
+    const wanted = Array.from({ length: count }, (_, n) => `still ${n}`)
+    assert.deepEqual(said(), wanted)
+    assert.deepEqual(bodies(romeo, 'still '), wanted)
+    context.diagnostic(`streams lost: ${await frontend.metric('frontend_streams_lost_total')}`)
+  })
+
+  test('an event that the server closes the stream for is put aside, and its user told; the rest flows', async context => {
+    await using romeo = await login()
+    await using juliet = await login('juliet')
+    await enter(romeo)
+    await enter(juliet)
+    for (let n = 0; n < 50; n++) tell(`good ${n}`)
+    const startedAt = performance.now()
+    tell(`poison ${'x'.repeat(30_000)}`, `${juliet.bareJid}/orchard`)
+    for (let n = 50; n < 100; n++) tell(`good ${n}`)
+    await juliet.receives(`<message from="${jid}" type="headline"/>`, { deadlineMs: 50_000 })
+    await romeo.receives('<message><body>good 99</body></message>', { deadlineMs: 50_000 })
+    const tookMs = performance.now() - startedAt
+    context.diagnostic(`all flows again after ${Math.round(tookMs)} ms`)
+    assert.ok(tookMs < 10_000, `it took ${tookMs} ms`)
+    assert.deepEqual(
+      [...new Set(bodies(romeo, 'good '))],
+      Array.from({ length: 100 }, (_, n) => `good ${n}`),
+    )
+    assert.equal(await frontend.metric('frontend_poison_total'), 1)
+    await waitUntil(async () => (await frontend.get('/metrics')).text.includes('stream-closed'))
+  })
+})
