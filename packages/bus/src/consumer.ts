@@ -4,6 +4,7 @@ import { batchIdHeader, parseBatchId } from './batch-id.ts'
 import type { Bucket } from './bucket.ts'
 import type { Connection } from './connection.ts'
 import {
+  type CrashRecord,
   Cursor,
   type CursorRecord,
   emptyCursor,
@@ -22,6 +23,7 @@ import type { Streams } from './streams.ts'
 import { jetStreamApi, type Lane, laneFilter } from './subjects.ts'
 import { ConflictError } from './table.ts'
 import type { Ticker, Ticking } from './ticker.ts'
+import { afterDeath, Trial } from './trial.ts'
 
 const commitItems = 64
 const commitTimeoutMs = 1000
@@ -85,6 +87,11 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   #bytesSincePurge = 0
   #isPurging = false
   #waiters: (() => void)[] = []
+  #crashes: CrashRecord | undefined
+  #trial: Trial<LaneDelivery<T>> | undefined
+  /** Turns to act since the cursor was last known to be written, and when the first of them was taken. */
+  #turns = 0
+  #firstTurnAt = 0
 
   private constructor(
     context: ConsumerContext,
@@ -103,6 +110,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     this.#revision = taken.revision
     this.#committedLow = taken.record.low
     this.#purgedLow = taken.record.low
+    this.#crashes = taken.record.crashes
+    if (Trial.isDue(this.#crashes)) this.#trial = this.#beginTrial(this.#crashes)
   }
 
   /** Raises the cursor's epoch to the ownership's, then reads on from the first unfinished item. */
@@ -140,6 +149,18 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   get mayAct(): boolean {
     if (this.#state === 'closed' || !this.#ownership.mayAct()) return false
     return !this.#isUnanswered(performance.now()) || this.#finishedUnanswered < holdBackItems
+  }
+
+  takeTurn(): boolean {
+    if (this.#state === 'closed' || !this.#ownership.mayAct()) return false
+    const now = performance.now()
+    if (this.#turns === 0) this.#firstTurnAt = now
+    const isOld = now - this.#firstTurnAt > holdBackAfterMs
+    // Where nothing is finished for long nothing would be written either: the answer is what tells that we are not cut off.
+    if (now - this.#firstTurnAt > holdBackAfterMs / 2) this.#touch()
+    if (isOld && this.#turns >= holdBackItems) return false
+    this.#turns++
+    return true
   }
 
   pause(): void {
@@ -261,7 +282,10 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
         continue
       }
       progress.start(position)
-      this.#hand(new LaneDelivery(this, batch, progress, item, position, from))
+      if (message.sequence <= (this.#crashes?.until ?? 0)) this.#context.connection.count('bus_redelivered', {})
+      const delivery = new LaneDelivery(this, batch, progress, item, position, from)
+      if (this.#trial) this.#trial.offer(delivery)
+      else this.#hand(delivery)
     }
     if (skipped > 0 || items.length === 0) this.#touch()
     if (skipped < items.length) guarded(this.#context.connection.log, () => this.#handler.onBatchEnd?.())
@@ -279,6 +303,51 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
       }
       this.#afterBurial(bury(), () => delivery.finish())
     }
+  }
+
+  #beginTrial(crashes: CrashRecord): Trial<LaneDelivery<T>> {
+    const { log } = this.#context.connection
+    const { deaths, strikes } = crashes
+    log.warn(
+      { lane: this.#lane.key, deaths, strikes },
+      'owners of a lane died again and again: its items are tried one by one',
+    )
+    return new Trial(crashes, {
+      positionOf: ({ position }) => position,
+      isFinished: delivery => delivery.isFinished,
+      hand: delivery => {
+        this.#hand(delivery)
+        guarded(log, () => this.#handler.onBatchEnd?.())
+      },
+      bury: delivery => this.#buryPoison(delivery),
+      stored: () => {
+        this.#touch()
+        return this.committed()
+      },
+      isOpen: () => this.#state === 'open',
+      over: () => {
+        this.#trial = undefined
+        this.#crashes = undefined
+        this.#touch()
+        log.info({ lane: this.#lane.key }, 'what was unfinished at the deaths is through')
+      },
+    })
+  }
+
+  /** Put aside before its sender is told and it is finished: whatever happens in between, it is not lost in silence. */
+  #buryPoison(delivery: LaneDelivery<T>): void {
+    const { item, position } = delivery
+    const letter = {
+      lane: this.#lane.key,
+      sequence: Math.floor(position / positionsPerMessage),
+      reason: 'poison',
+      data: this.#codec.encode([item]),
+      user: this.#codec.userOf(item),
+    }
+    this.#afterBurial(this.#context.dead.put(letter), () => {
+      if (this.#handler.onPoison === undefined) return delivery.finish()
+      guarded(this.#context.connection.log, () => this.#handler.onPoison?.(delivery))
+    })
   }
 
   #bury(batch: OpenBatch, sequence: number, reason: string, data: Uint8Array): void {
@@ -323,12 +392,17 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     const { cursors, process, connection } = this.#context
     const now = Math.floor(Date.now() / 1000)
     const { record, users, leftOut } = this.#cursor.record(this.#ownership.epoch, process, now)
+    if (this.#crashes && !this.#trial && record.low > this.#crashes.until) this.#crashes = undefined
+    if (this.#crashes) record.crashes = structuredClone(this.#crashes)
+    const turns = this.#turns
     if (leftOut > 0) connection.count('bus_cursor_truncated', {}, leftOut)
     this.#revision = await cursors.update(this.#lane.key, record, this.#revision, commitTimeoutMs)
     this.#committedLow = record.low
     this.#commitGapMs = users > manyUsers ? Math.min(maxCommitGapMs, users / 10) : 0
     this.#unansweredSince = undefined
     this.#finishedUnanswered = 0
+    this.#turns -= turns
+    this.#firstTurnAt = performance.now()
   }
 
   async #onCommitFailed(error: unknown): Promise<void> {
@@ -389,6 +463,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   /** The stream was made anew: nothing of what the cursor says holds for it. */
   #startAnew(): void {
     this.#cursor = new Cursor(emptyCursor)
+    this.#crashes = undefined
     this.#committedLow = 1
     this.#purgedLow = 1
     this.#touch()
@@ -411,7 +486,7 @@ class LaneDelivery<T> implements Delivery<T> {
   readonly #consumer: CursorConsumer<T>
   readonly #batch: OpenBatch
   readonly #progress: UserProgress
-  #isFinished = false
+  isFinished = false
 
   constructor(
     consumer: CursorConsumer<T>,
@@ -430,17 +505,22 @@ class LaneDelivery<T> implements Delivery<T> {
   }
 
   finish(): void {
-    if (this.#isFinished) return
-    this.#isFinished = true
+    if (this.isFinished) return
+    this.isFinished = true
     this.#consumer.finished(this.#batch, this.#progress, this.position)
   }
 }
 
 async function takeOver(
-  { cursors, process }: ConsumerContext,
+  { cursors, process, connection }: ConsumerContext,
   lane: Lane,
   ownership: Ownership,
 ): Promise<{ record: CursorRecord; revision: number }> {
+  // Of all lanes in the stream: too late an end costs a little caution.
+  const until = ownership.isTakeOver
+    ? (await connection.api<{ state: { last_seq: number } }>(jetStreamApi.streamInfo(lane.stream), undefined)).state
+        .last_seq
+    : 0
   for (;;) {
     const entry = await cursors.get(lane.key)
     const old = entry?.value ?? emptyCursor
@@ -449,7 +529,9 @@ async function takeOver(
       ownership.lose(reason)
       throw new FencedError(reason)
     }
-    const record = { ...old, epoch: ownership.epoch, owner: process }
+    const { crashes: before, ...rest } = old
+    const crashes = ownership.isTakeOver ? afterDeath(old, until) : before
+    const record = { ...rest, epoch: ownership.epoch, owner: process, ...(crashes ? { crashes } : {}) }
     try {
       const revision = entry
         ? await cursors.update(lane.key, record, entry.revision)

@@ -9,6 +9,24 @@ export interface CursorRecord {
   finished: Record<string, number>
   /** Per publisher the number of its last batch BELOW low (those above will be read again), and when, in seconds. */
   publishers: Record<string, [number: number, seenAt: number]>
+  /** Absent when the last owner let go of the lane, or what was unfinished at its death has been finished since. */
+  crashes?: CrashRecord
+}
+
+/** What owners that died left behind; see {@link Trial}. */
+export interface CrashRecord {
+  /** Owners that died in a row without low having moved. */
+  deaths: number
+  /** Low when the last one died. */
+  low: number
+  /** What may have been handed over by then ends at this sequence. */
+  until: number
+  /** Positions handed over one by one and not known to be finished. */
+  trying: number[]
+  /** Positions that were tried together when an owner died: tried first alone, patiently. */
+  suspects: number[]
+  /** Positions that were tried alone when an owner died, and how often. */
+  strikes: Record<string, number>
 }
 
 /** A position is the stream's sequence times this, plus the ordinal in the batch. */

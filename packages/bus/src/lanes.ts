@@ -35,6 +35,11 @@ export interface LaneHandler<T> {
    * users. Must not throw: an item whose handler throws goes to the dead stream.
    */
   onItem(delivery: Delivery<T>): void
+  /**
+   * Owners died on this item again and again, also when nothing else was in their hands: it was put aside and must not be
+   * handled. Its sender should be told; then `delivery.finish()`. Without this method it is finished at once.
+   */
+  onPoison?(delivery: Delivery<T>): void
   /** After the last onItem of one batch, for combining writes. */
   onBatchEnd?(): void
   /** The lane is lost: a higher epoch exists, or the ownership ended. No more items come; finish() is ignored from now on. */
@@ -60,6 +65,11 @@ export interface LaneConsumer {
   readonly unfinished: number
   /** False when the owner must hold back: its lease ran out, or its cursor was not written for 1 s and 200 items were finished since. */
   readonly mayAct: boolean
+  /**
+   * Asked before an item is handed to a network: false when the owner must hold back. Counts what it allows: of an owner whose
+   * cursor was not written for 1 s at most 200 items more reach a network, finished or not.
+   */
+  takeTurn(): boolean
   /** Commits until all that was delivered is finished and recorded, then stops reading. Ownership stays. Rejects after the deadline. */
   drain(deadlineMs: number): Promise<void>
   /** Commits now and waits until it is written. */

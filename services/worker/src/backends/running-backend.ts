@@ -144,6 +144,12 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     if (this.#strays.has(item.user) || !this.#deliver(delivery)) this.#strays.offer(delivery)
   }
 
+  onPoison(delivery: Delivery<Command>): void {
+    const { key, user, command } = delivery.item
+    this.#context.sessions.log.error({ key, user, kind: command?.$case }, 'a command ends workers and is put aside')
+    this.#refuse(delivery, new NetworkError('unexpected', 'This could not be handled; the operator was told.'))
+  }
+
   onBatchEnd(): void {
     this.#barrier.flush()
   }
@@ -279,7 +285,8 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
 
   mayAct(): boolean {
     if (this.#isLost || this.#isDraining) return false
-    if (this.#ownership.mayAct() && this.#consumer?.mayAct !== false) return true
+    if (this.#ownership.mayAct() && this.#consumer?.mayAct !== false && this.#consumer?.takeTurn() !== false)
+      return true
     this.#holdTimer ??= setTimeout(() => this.#lookAgain(), holdPollMs)
     return false
   }

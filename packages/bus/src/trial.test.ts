@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { emptyCursor, positionsPerMessage } from './cursor.ts'
+import { afterDeath, strikesToBury, Trial } from './trial.ts'
+
+const cursor = { ...emptyCursor, low: 10 }
+const position = 10 * positionsPerMessage
+
+test('owners that die without progress make the next one cautious; progress makes it ordinary again', () => {
+  const first = afterDeath(cursor, 20)
+  assert.equal(Trial.isDue(first), false)
+  assert.ok(first)
+  const second = afterDeath({ ...cursor, crashes: first }, 25)
+  assert.ok(Trial.isDue(second))
+  assert.deepEqual([second.deaths, second.until], [2, 25])
+  assert.equal(Trial.isDue(afterDeath({ ...cursor, low: 11, crashes: first }, 25)), false)
+  assert.equal(afterDeath({ ...cursor, low: 26, crashes: second }, 25), undefined)
+})
+
+test('only what was tried alone when an owner died has a strike; what was tried with others is suspected', () => {
+  const crashes = { deaths: 2, low: 10, until: 20, trying: [position, position + 1], suspects: [], strikes: {} }
+  const third = afterDeath({ ...cursor, crashes }, 20)
+  assert.deepEqual([third?.suspects, third?.strikes], [[position, position + 1], {}])
+  assert.ok(third)
+  const fourth = afterDeath({ ...cursor, crashes: { ...third, trying: [position] } }, 20)
+  assert.deepEqual(fourth?.strikes, { [position]: 1 })
+})
+
+test('a trial hands one item after the other, buries what has its strikes, and then lets all go', async () => {
+  const done: string[] = []
+  const record = {
+    deaths: 4,
+    low: 10,
+    until: 12,
+    trying: [],
+    suspects: [],
+    strikes: { [11 * positionsPerMessage]: strikesToBury },
+  }
+  const finished = new Set<number>()
+  const over = Promise.withResolvers<void>()
+  const trial = new Trial<number>(record, {
+    positionOf: sequence => sequence * positionsPerMessage,
+    hand: sequence => {
+      done.push(`hand ${sequence} ${record.trying.length}`)
+      setTimeout(() => finished.add(sequence), 20)
+    },
+    isFinished: sequence => finished.has(sequence),
+    bury: sequence => void done.push(`bury ${sequence}`),
+    stored: async () => void done.push('stored'),
+    isOpen: () => true,
+    over: () => {
+      done.push('over')
+      over.resolve()
+    },
+  })
+  for (const sequence of [10, 11, 12, 13, 14]) trial.offer(sequence)
+  await over.promise
+  assert.deepEqual(done, ['stored', 'hand 10 1', 'bury 11', 'stored', 'hand 12 1', 'over', 'hand 13 0', 'hand 14 0'])
+})

@@ -1,0 +1,149 @@
+import { type CrashRecord, type CursorRecord, positionsPerMessage } from './cursor.ts'
+
+/** So many owners in a row died without progress, and the next one is cautious. */
+const deathsBeforeCaution = 2
+/** So many owners died while this item alone was tried, and it is put aside: whoever is killed by chance is not guilty. */
+export const strikesToBury = 2
+
+/**
+ * What the next owner of a lane must know of an owner's death.
+ *
+ * @param old - the record as the dead owner left it
+ * @param until - the last sequence of the lane's stream now
+ */
+export function afterDeath(old: CursorRecord, until: number): CrashRecord | undefined {
+  if (old.low > until) return undefined
+  const before = old.crashes
+  // What was finished meanwhile is behind low.
+  const trying = (before?.trying ?? []).filter(position => position >= old.low * positionsPerMessage)
+  const hasMoved = before === undefined || (old.low > before.low && trying.length === 0)
+  const [only] = trying
+  const strikes = { ...before?.strikes }
+  if (only !== undefined && trying.length === 1) strikes[only] = (strikes[only] ?? 0) + 1
+  const suspects = [...new Set([...trying, ...(hasMoved ? [] : (before?.suspects ?? []))])].sort((a, b) => a - b)
+  return {
+    deaths: hasMoved ? 1 : before.deaths + 1,
+    low: old.low,
+    until: Math.max(until, hasMoved ? 0 : before.until),
+    trying: [],
+    suspects,
+    strikes: hasMoved ? {} : strikes,
+  }
+}
+
+/** What a trial does with the lane's items. */
+export interface TrialTarget<D> {
+  positionOf(delivery: D): number
+  /** Gives it to the handler. */
+  hand(delivery: D): void
+  isFinished(delivery: D): boolean
+  bury(delivery: D): void
+  /** Fulfils when the cursor is stored as it is now; rejects nothing. */
+  stored(): Promise<void>
+  isOpen(): boolean
+  /** All that was suspicious is through. */
+  over(): void
+}
+
+export interface TrialTimes {
+  /** How long the next item waits for one that is not finished: an item whose network is being connected takes seconds. */
+  patienceMs: number
+  /** The same for items that were suspects before. */
+  suspectPatienceMs: number
+  /** All patience for items that are no suspects, together. */
+  totalPatienceMs: number
+}
+
+export const trialTimes: TrialTimes = { patienceMs: 250, suspectPatienceMs: 5_000, totalPatienceMs: 4_000 }
+const pollMs = 5
+
+/**
+ * Cautious work through what was unfinished when owners died again and again: one item after the other, each noted in the cursor
+ * record before it is handed over. An item on which an owner dies twice while nothing else was being tried is put aside. On the
+ * normal path there is no trial.
+ */
+export class Trial<D> {
+  readonly #record: CrashRecord
+  readonly #target: TrialTarget<D>
+  readonly #times: TrialTimes
+  #queue: D[] = []
+  #trying: D[] = []
+  #waitedMs = 0
+  #isRunning = false
+
+  constructor(record: CrashRecord, target: TrialTarget<D>, times = trialTimes) {
+    this.#record = record
+    this.#target = target
+    this.#times = times
+  }
+
+  static isDue(record: CrashRecord | undefined): record is CrashRecord {
+    return record !== undefined && record.deaths >= deathsBeforeCaution
+  }
+
+  offer(delivery: D): void {
+    this.#queue.push(delivery)
+    if (this.#isRunning) return
+    this.#isRunning = true
+    void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    // Nothing that is offered after the last look at the queue may find somebody running.
+    while (this.#queue.length > 0 && this.#target.isOpen()) await this.#work()
+    this.#isRunning = false
+  }
+
+  async #work(): Promise<void> {
+    const { positionOf, bury, hand, stored, isOpen, over } = this.#target
+    for (let delivery = this.#queue.shift(); delivery !== undefined && isOpen(); delivery = this.#queue.shift()) {
+      const position = positionOf(delivery)
+      if (position >= (this.#record.until + 1) * positionsPerMessage) {
+        await this.#settled(true)
+        this.#forget()
+        over()
+        for (const each of [delivery, ...this.#queue.splice(0)]) hand(each)
+        return
+      }
+      if ((this.#record.strikes[position] ?? 0) >= strikesToBury) {
+        bury(delivery)
+        continue
+      }
+      const isSuspect = this.#record.suspects.includes(position)
+      await this.#settled(isSuspect)
+      if (!isOpen()) return
+      this.#trying.push(delivery)
+      this.#note()
+      await stored()
+      if (!isOpen()) return
+      hand(delivery)
+      await this.#settled(isSuspect)
+    }
+  }
+
+  /** Until all that is tried is finished, or patience ends; what is not finished then stays noted. */
+  async #settled(isSuspect: boolean): Promise<void> {
+    const { patienceMs, suspectPatienceMs, totalPatienceMs } = this.#times
+    const leftMs = Math.min(patienceMs, totalPatienceMs - this.#waitedMs)
+    const startedMs = performance.now()
+    const limitMs = isSuspect ? suspectPatienceMs : leftMs
+    while (this.#target.isOpen() && this.#hasUnfinished() && performance.now() - startedMs < limitMs)
+      await new Promise(resolve => setTimeout(resolve, pollMs))
+    if (!isSuspect) this.#waitedMs += performance.now() - startedMs
+  }
+
+  #hasUnfinished(): boolean {
+    this.#trying = this.#trying.filter(each => !this.#target.isFinished(each))
+    this.#note()
+    return this.#trying.length > 0
+  }
+
+  #note(): void {
+    this.#record.trying = this.#trying.map(each => this.#target.positionOf(each))
+  }
+
+  #forget(): void {
+    this.#trying = []
+    this.#note()
+  }
+}
