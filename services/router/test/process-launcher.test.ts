@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Child, freePort, type NatsServer, startNats, waitUntil } from '@spectrum/stack'
 import { findProcesses } from '../src/launchers/host-workers.ts'
-import { Neighbour } from './harness.ts'
+import { ProcessLauncher } from '../src/launchers/process-launcher.ts'
+import { ListLog, Neighbour } from './harness.ts'
 
 const program = (service: string) => join(import.meta.dirname, `../../${service}/src/main.ts`)
 const jid = 'launched.example.org'
@@ -19,7 +20,6 @@ function startLaunchingRouter(nats: NatsServer, port: number): Promise<Child> {
     '--service.users_per_backend=2',
     '--worker.backends_per_worker=2',
     '--launcher.type=process',
-    '--launcher.idle_time=1',
     '--launcher.max_workers=3',
     `--http.port=${port}`,
   ]
@@ -82,15 +82,56 @@ test('the leading router keeps as many workers as it needs, also after it was ki
     )
     assert.deepEqual([...seen], [before.sort().join()])
 
-    // What is too much is stopped after a while.
-    for (const user of ['romeo', 'juliet', 'nurse', 'tybalt', 'paris'])
-      await frontend.router.unregister({ user: `${user}@example.org` })
-    await untilAre(1)
-
     await router.stop()
     assert.deepEqual(workerPids(), [])
   } finally {
     await router.stop()
     for (const pid of workerPids()) process.kill(pid, 'SIGKILL')
   }
+})
+
+/** A launcher of programs that do nothing but end when they are asked to, or fail at once. */
+function startIdleLauncher(mark: string, code = 'setInterval(() => {}, 1000)') {
+  const log = new ListLog()
+  const exits: string[] = []
+  const launcher = new ProcessLauncher({
+    owners: { processes: () => [], reportDeath: () => undefined },
+    program: () => ({ command: process.execPath, argv: ['-e', code, mark], env: {} }),
+    marks: [mark],
+    idleMs: 50,
+    log,
+    onExit: how => exits.push(how),
+  })
+  return { launcher, log, exits, pids: () => findProcesses([mark]).map(({ pid }) => pid) }
+}
+
+test('one worker too many is stopped after a while, one after the other; what is left ends with the launcher', async () => {
+  const { launcher, exits, pids } = startIdleLauncher(`idle-${process.pid}`)
+  await using _launcher = launcher
+  const untilRun = (count: number) =>
+    waitUntil(() => {
+      launcher.wanted(count)
+      return pids().length === count
+    })
+  await untilRun(3)
+  await untilRun(1)
+  assert.deepEqual(exits, ['stopped', 'stopped'])
+  await untilRun(2)
+  await launcher[Symbol.asyncDispose]()
+  assert.deepEqual(pids(), [])
+})
+
+test('a worker that crashes again and again is started after longer and longer pauses', async () => {
+  const { launcher, log, exits } = startIdleLauncher(`crash-${process.pid}`, 'throw new Error("no")')
+  await using _launcher = launcher
+  await waitUntil(
+    () => {
+      launcher.wanted(1)
+      return exits.length === 4
+    },
+    { deadlineMs: 60_000, describe: () => log.lines.join('\n') },
+  )
+  assert.deepEqual(new Set(exits), new Set(['crashed']))
+  const pauses = log.lines.flatMap(line => /"pauseMs":(\d+)/.exec(line)?.[1] ?? [])
+  assert.deepEqual(pauses, ['0', '500', '1000', '2000'])
 })
