@@ -34,7 +34,18 @@ export const killFrontendEjabberd: Fault = {
   limits: [lostAtMostUnpublished, nobodyLeft, orderKept],
 }
 
-const unnoticed: readonly Limit[] = [...nothingLost, nothingDoubled, nothingRefused, nobodyLeft, orderKept]
+/** A pause that a person would take for the talk's own. */
+const noticeableMs = 5_000
+
+const unnoticed: readonly Limit[] = [
+  ...nothingLost,
+  nothingDoubled,
+  nothingRefused,
+  nobodyLeft,
+  orderKept,
+  ({ outageMax }) =>
+    outageMax <= noticeableMs ? undefined : `somebody heard or was heard of nothing for ${outageMax} ms`,
+]
 
 /** No router for a while: who is online talks on, who comes new waits. */
 export const killRouters: Fault = {

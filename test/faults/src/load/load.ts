@@ -192,7 +192,8 @@ export class Load implements AsyncDisposable {
     const { clientPort, domain, gateway } = this.#target
     return new XmppPeer({
       ...{ port: clientPort, domain, name, password: name, gateway, room: `#room${room}@${gateway}` },
-      onMessage: (text, at) => this.#onXmpp(name, text, at),
+      // Whoever takes no part is not asked what he heard.
+      onMessage: (text, at) => this.#lastHeard.has(name) && this.#onXmpp(name, text, at),
       onRemoved: text => this.removals.push({ user: name, at: performance.now(), text }),
       onUnconfirmed: id => {
         const said = this.#read(id)

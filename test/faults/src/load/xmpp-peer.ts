@@ -35,7 +35,7 @@ export class XmppPeer implements AsyncDisposable {
   readonly #splitter: StanzaSplitter
   readonly #stopping = new AbortController()
   #socket: Socket | undefined
-  #waiting: { wanted: (text: string) => boolean; resolve: (text: string) => void } | undefined
+  #waiting: { asked: string; wanted: (text: string) => boolean; resolve: (text: string) => void } | undefined
   #stream: { id: string; received: number } | undefined
   /** Stanzas that the server has not confirmed, oldest first, and how many it has confirmed before. */
   #unacknowledged: string[] = []
@@ -48,6 +48,11 @@ export class XmppPeer implements AsyncDisposable {
     this.#options = options
     this.name = options.name
     this.#splitter = new StanzaSplitter(text => this.#onText(text))
+  }
+
+  /** What it said last and waits for an answer to; undefined when it waits for nothing. */
+  get waitsFor(): string | undefined {
+    return this.#waiting?.asked
   }
 
   /** Connected to the own server and in the room, as far as it knows. */
@@ -190,7 +195,7 @@ export class XmppPeer implements AsyncDisposable {
     const fail = (): void => reject(new Error(`${this.name} came no further than ${text.slice(0, 120)}`))
     const timer = setTimeout(() => socket?.destroy(), stepMs)
     socket?.once('close', fail)
-    this.#waiting = { wanted, resolve }
+    this.#waiting = { asked: text, wanted, resolve }
     this.#send(text)
     return promise.finally(() => {
       clearTimeout(timer)
