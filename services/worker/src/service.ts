@@ -141,6 +141,8 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
         placementOf: async user => (await placements.get(placementKey(instance, user)))?.value,
         login: (user, nickHint) => router.login({ user, nickHint }),
         backendsPerWorker: config.worker.backendsPerWorker,
+        idleSeconds: config.service.idleReconnectTime,
+        reportIdle: request => router.reportIdle(request),
       }),
     )
     await backends.start()

@@ -1,7 +1,8 @@
 import { backendResource, instancePrefix, numberOfKey, type Owner, type Ownership, protoValue } from '@spectrum/bus'
-import { Backend } from '@spectrum/messages'
+import { Backend, type ReportIdleRequest } from '@spectrum/messages'
 import type { Session } from '../sessions/session.ts'
 import { HandOver } from './hand-over.ts'
+import { IdleUsers } from './idle-users.ts'
 import { type BackendContext, RunningBackend } from './running-backend.ts'
 import { otherWorkers, type WorkerInfo, type WorkerLoad } from './spread.ts'
 
@@ -11,6 +12,9 @@ export interface BackendsOptions extends Omit<BackendContext, 'ended'> {
   readonly random?: () => number
   /** Between two backends that this worker gives to others: 1 s, and five times that when sessions run on it. */
   readonly handOverMs?: number
+  /** Users who did nothing for so long are reported; 0 (default): nobody is. */
+  readonly idleSeconds?: number
+  reportIdle?(request: ReportIdleRequest): Promise<unknown>
 }
 
 /** How long a worker waits before it takes a backend, for each that it has more than the worker with the fewest. */
@@ -83,6 +87,7 @@ export class Backends implements AsyncDisposable {
       every(reviewMs, () => this.#reviewAll()),
       every(tellMs, () => this.#told()),
       this.#handOver.start(),
+      this.#idleUsers().start(),
     )
     this.#told()
     this.#reviewAll()
@@ -96,6 +101,18 @@ export class Backends implements AsyncDisposable {
     this.#told()
     await Promise.allSettled(this.#acquiring)
     await this.#handOver.leave()
+  }
+
+  #idleUsers(): IdleUsers {
+    const { idleSeconds = 0, reportIdle = async () => undefined, sessions } = this.#options
+    const isForIdle = ({ number }: RunningBackend) => this.#records.get(number)?.isLongRun !== false
+    return new IdleUsers({
+      idleSeconds,
+      log: sessions.log,
+      now: () => sessions.clock.now(),
+      backends: () => [...this.#running.values()].filter(backend => !isForIdle(backend)),
+      report: reportIdle,
+    })
   }
 
   #reviewAll(): void {
