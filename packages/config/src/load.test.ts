@@ -412,3 +412,11 @@ test('how often who is away is looked for is not acted on, and said so', () => {
     `${path}:4: service.irc_away_timeout: is not acted on yet`,
   ])
 })
+
+test('the canary needs a parrot, and the one frontend that holds the component', () => {
+  const needed = ['--service.jid=birds.example.org', '--canary.interval=10']
+  assert.equal(load([...needed, '--service.backend=parrot']).config.canary.interval, 10)
+  const mistakes = mistakesOf([...needed, '--service.backend=irc', '--frontend.connections=many'])
+  assert.match(mistakes.join('\n'), /canary\.interval.*service\.backend = parrot/)
+  assert.match(mistakes.join('\n'), /canary\.interval.*frontend\.connections = one/)
+})

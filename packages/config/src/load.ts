@@ -83,6 +83,7 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
     if (!given?.value) findings.mistake({ option, where: given?.where ?? place }, 'is required')
   }
   const network = readNetwork(sources, networks, env.PATH ?? '', place, findings)
+  if (instance && network) judgeCanary(instance, network.id, sources, place, findings)
   if (findings.mistakes.size > 0 || !instance || !network)
     throw new ConfigError(inFileOrder([...findings.mistakes, ...findings.unknown], place))
   return {
@@ -90,6 +91,21 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
     warnings: [...findings.warnings],
     given: new Set(sources.byOption.keys()),
   }
+}
+
+/** The canary talks to a parrot, through the one frontend that holds the component. */
+function judgeCanary(
+  { canary, frontend }: z.output<typeof instanceSchema>,
+  network: string,
+  sources: Sources,
+  place: string,
+  findings: Findings,
+): void {
+  if (canary.interval === 0) return
+  const option = 'canary.interval'
+  const where = sources.byOption.get(option)?.[0]?.where ?? place
+  if (network !== 'parrot') findings.mistake({ option, where }, 'needs a parrot to talk to: service.backend = parrot')
+  if (frontend.connections !== 'one') findings.mistake({ option, where }, 'needs frontend.connections = one')
 }
 
 /** By the file's lines; what is said of no line comes before. */

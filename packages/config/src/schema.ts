@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { canary } from './options/canary.ts'
 import { database } from './options/database.ts'
 import { identity } from './options/identity.ts'
 import { launcher } from './options/launcher.ts'
@@ -27,6 +28,7 @@ export const instanceSchema = z.object({
   http,
   grpc,
   tracing,
+  canary,
 })
 
 /** The network that `service.backend` chose. */

@@ -131,7 +131,7 @@ export class Dispatch {
       return undefined
     }
     const sender = typeof attrs.from === 'string' ? parseJid(attrs.from) : undefined
-    if (sender === undefined || sender.domain === gateway.domain) {
+    if (sender === undefined || (sender.domain === gateway.domain && !gateway.parts.isOwnUser(element))) {
       gateway.ignore(sender === undefined ? 'sender-malformed' : 'own-stanza')
       return undefined
     }

@@ -27,6 +27,8 @@ export interface GatewayParts {
   seal(plaintext: string): Sealed
   /** What service discovery says of that kind of JID. */
   features(kind: EntityKind): readonly string[]
+  /** Whether a stanza from our own domain is of a user that this process plays. */
+  isOwnUser(stanza: Element): boolean
   /** Writes stanzas that answer a stanza, rather than an event. */
   write(xml: string): void
 }

@@ -42,6 +42,11 @@ export function defineFrontendMetrics(registry: Registry) {
       'kind',
     ]),
     forwarded: counter('frontend_forwarded_total', 'Stanzas passed on to the frontend that they are for.'),
+    canarySent: counter('canary_sent_total', 'Lines that the canary said.'),
+    canaryLost: counter('canary_lost_total', 'Lines of the canary that did not come back within 30 s.'),
+    canaryDoubled: counter('canary_doubled_total', 'Lines of the canary that came back once more.'),
+    canaryRefused: counter('canary_refused_total', 'Lines of the canary that were answered with an error.'),
+    canaryLatency: histogram('canary_latency_seconds', 'Time until a line of the canary came back.'),
     pauses: counter('frontend_reading_paused_total', 'Times that reading from the XMPP server was paused.'),
   })
 }

@@ -4,6 +4,7 @@ import { busCounter, type RunningService, type ServiceContext } from '@spectrum/
 import { Component, type Element, escapeAttribute, namespaces, prepareDomain } from '@spectrum/xmpp'
 import { Addresses } from './addresses.ts'
 import { announceStream } from './announcement.ts'
+import { Canary } from './canary.ts'
 import { DeadEnds } from './dead-ends.ts'
 import { Dispatch } from './dispatch.ts'
 import { EventFeed } from './event-feed.ts'
@@ -22,6 +23,9 @@ import { SharedLink } from './shared-link.ts'
 import { SingleLink } from './single-link.ts'
 import { StreamGap } from './stream-gap.ts'
 import { xeps } from './xeps/index.ts'
+
+/** What the canary said and did not hear within this time is lost. */
+const canaryPatienceMs = 30_000
 
 /** Builds the frontend of one instance; it runs when this fulfils, active or standing by. */
 export async function startFrontend({ config, log, registry, stopping }: ServiceContext): Promise<RunningService> {
@@ -78,6 +82,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     processId: bus.processId,
     seal: plaintext => key.seal(plaintext),
     features: kind => [...new Set(xeps.flatMap(xep => xep.announce?.(kind, manifest.current) ?? []))].sort(),
+    isOwnUser: stanza => canary?.isFrom(stanza) === true,
     write: xml => {
       if (link.component !== undefined)
         link.component.send({ stanzas: [xml], onPoison: () => deadEnds.answer(xml, link.component) })
@@ -113,7 +118,22 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     log,
     tellerOf: user => link.tellerOf(user),
   })
+  const canary =
+    config.canary.interval === 0
+      ? undefined
+      : new Canary({
+          domain: addresses.domain,
+          intervalMs: config.canary.interval * 1_000,
+          patienceMs: canaryPatienceMs,
+          processId: bus.processId,
+          router: gateway.parts.router,
+          metrics,
+          log,
+          isActive: () => link.component?.isOnline === true,
+          write: xml => gateway.parts.write(xml),
+        })
   const onStanza = (stanza: Element) => {
+    if (canary?.receive(stanza)) return
     if (!peers.forward(stanza)) dispatch.onStanza(stanza)
   }
   const openComponent = (origin: () => Origin) => {
@@ -178,6 +198,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       await outbox.settled(3_000)
       outbox.giveUpWaiting()
       await outbox.settled(5_000)
+      outbox.abandon()
     },
   }
   const link: Link = config.frontend.connections === 'many' ? new SharedLink(linkOptions) : new SingleLink(linkOptions)
@@ -190,6 +211,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
   return {
     ready: () => readiness(bus, link),
     [Symbol.asyncDispose]: async () => {
+      await canary?.[Symbol.asyncDispose]()
       dispatch.departures.flush()
       await link.stop()
       returned.close()
