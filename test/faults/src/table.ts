@@ -67,6 +67,9 @@ export function runLine(result: Result, attempt: number): string {
   const figures = [
     `lost ${toIrc.lost}/${toXmpp.lost}`,
     `refused ${toIrc.refused}/${toXmpp.refused}`,
+    ...Object.entries({ ...toXmpp.refusals, ...toIrc.refusals }).map(
+      ([condition]) => `${condition} ${(toIrc.refusals[condition] ?? 0) + (toXmpp.refusals[condition] ?? 0)}`,
+    ),
     `doubled ${toIrc.doubled}/${toXmpp.doubled} (last 50 ms: ${result.handledBefore})`,
     `disorder ${toIrc.disordered}/${toXmpp.disordered}`,
     ...Object.entries({ ...toIrc.excused, ...toXmpp.excused })
