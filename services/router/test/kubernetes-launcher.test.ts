@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { TemporaryFolder, waitUntil } from '@spectrum/stack'
 import { KubernetesLauncher } from '../src/launchers/kubernetes-launcher.ts'
 import { ListLog } from './harness.ts'
@@ -12,27 +13,9 @@ const path = '/apis/apps/v1/namespaces/chat/statefulsets/spectrum-worker/scale'
 
 /** A service account, and an API server that knows one StatefulSet. */
 async function startCluster(folder: string) {
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '1',
-      '-subj',
-      '/CN=localhost',
-      '-addext',
-      'subjectAltName=IP:127.0.0.1',
-      '-keyout',
-      join(folder, 'key.pem'),
-      '-out',
-      join(folder, 'ca.crt'),
-    ],
-    { stdio: 'ignore' },
-  )
+  const openssl = (...args: string[]) => promisify(execFile)('openssl', args, { cwd: folder })
+  const subject = ['-nodes', '-days', '1', '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+  await openssl('req', '-x509', '-newkey', 'rsa:2048', ...subject, '-keyout', 'key.pem', '-out', 'ca.crt')
   writeFileSync(join(folder, 'token'), 'first\n')
   writeFileSync(join(folder, 'namespace'), 'chat\n')
   const cluster = { replicas: 1, token: 'first', requests: [] as string[], apiServer: '' }
