@@ -166,6 +166,7 @@ export class LeaderTerm implements AsyncDisposable {
   /** Finishes what was begun and writes the counts. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#serving[Symbol.dispose]()
+    this.#spacing[Symbol.dispose]()
     await this.#options.upkeep?.[Symbol.asyncDispose]()
     await this.#users.idle()
     await this.occupancy[Symbol.asyncDispose]()
