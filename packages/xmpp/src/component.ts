@@ -132,9 +132,12 @@ export class Component {
     this.#output.paused(isCutOff, 'detour')
   }
 
-  /** See {@link ComponentStream.replaced}. */
-  replaced(deadlineMs: number): Promise<boolean> {
-    return this.#stream.replaced(deadlineMs)
+  /** See {@link ComponentStream.replaced}. Nothing is written meanwhile. */
+  async replaced(deadlineMs: number): Promise<boolean> {
+    this.#output.hush(true)
+    const hasEnded = await this.#stream.replaced(deadlineMs)
+    if (!hasEnded) this.#output.hush(false)
+    return hasEnded
   }
 
   /** After the end: unconfirmed stanzas that nobody would send again (those without `onReopened`), for another process. */

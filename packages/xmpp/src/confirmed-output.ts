@@ -97,6 +97,7 @@ export class ConfirmedOutput {
   #isOpen = false
   /** Why no barrier can return just now. */
   readonly #pauses = new Set<'reading' | 'detour'>()
+  #isHushed = false
   #resumedAt = 0
   /** Entries written, and confirmed, on this stream. */
   #written = 0
@@ -205,6 +206,15 @@ export class ConfirmedOutput {
     this.#resumedAt = this.#options.now()
   }
 
+  /**
+   * While true, nothing is written. What is written to a server that has closed its end makes the kernel discard what it had
+   * sent before and is unread here.
+   */
+  hush(isHushed: boolean): void {
+    this.#isHushed = isHushed
+    if (!isHushed) this.#queueFlush()
+  }
+
   /** What is not confirmed and would be written again as it is; it is forgotten here. */
   takeAnswers(): string[] {
     const entries = [...this.#unconfirmed.drain(), ...this.#waiting.drain()]
@@ -280,6 +290,7 @@ export class ConfirmedOutput {
   }
 
   #flush(): void {
+    if (this.#isHushed) return
     let block = ''
     while (this.#waiting.size > 0 && this.#suspect === undefined && this.#unconfirmedLength < windowLength) {
       const entry = this.#waiting.peek() as Entry
@@ -308,7 +319,7 @@ export class ConfirmedOutput {
 
   #writeBarrier(): void {
     this.#barrierTimer = undefined
-    if (this.#isOpen && this.#unbarriered > 0) this.#options.write(this.#barrier())
+    if (this.#isOpen && this.#unbarriered > 0 && !this.#isHushed) this.#options.write(this.#barrier())
   }
 
   #barrier(): string {
@@ -327,7 +338,7 @@ export class ConfirmedOutput {
     const now = this.#options.now()
     if (now - this.#checkedAt > standstillMs) this.#resumedAt = now
     this.#checkedAt = now
-    if (this.#pauses.size > 0) return
+    if (this.#pauses.size > 0 || this.#isHushed) return
     if (this.#proof === 'absent') {
       if (now - this.#lastBarrierAt <= idleMs) return
       this.#barriers = []

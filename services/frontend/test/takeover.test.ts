@@ -158,6 +158,8 @@ describe('two frontends of one component', () => {
         ),
     })
     assert.deepEqual(bodiesOfCommands(), wanted)
+    // The next test looks for its own.
+    for (const body of wanted) assert.equal((await neighbours.command('sendMessage')).value.body, body)
     assert.deepEqual(bodiesOfRomeo(), wanted)
     assert.ok(!romeo.stanzas.some(({ attrs }) => attrs.type === 'error'), 'nothing bounces')
     assert.equal(await end, 0, first.log)

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { beforeEach, describe, mock, test } from 'node:test'
+import { ResourceTrust } from './resource-trust.ts'
+
+const romeo = 'romeo@verona/desk'
+
+describe('trust in resources', () => {
+  let told: string[]
+  let pings: { to: string; id: string }[]
+  let trust: ResourceTrust
+
+  beforeEach(() => {
+    mock.timers.reset()
+    mock.timers.enable({ apis: ['setTimeout'] })
+    told = []
+    pings = []
+    trust = new ResourceTrust({
+      ping: (to, id) => pings.push({ to, id }),
+      onGone: to => told.push(`gone ${to}`),
+      onHeld: () => undefined,
+    })
+  })
+  const hold = (name: string, to = romeo, bytes = 10) =>
+    trust.hold(to, {
+      bytes,
+      release: () => told.push(`told ${name}`),
+      giveBack: () => told.push(`back ${name}`),
+    })
+
+  test('on a stream that follows from nobody all are trusted', () => {
+    trust.opened(false)
+    assert.equal(trust.isTrusted(romeo), true)
+  })
+
+  test('who answers is told all, in order, after one question', () => {
+    trust.opened(true)
+    assert.equal(trust.isTrusted(romeo), false)
+    hold('one')
+    hold('two')
+    assert.equal(pings.length, 1)
+    assert.equal(trust.answered(romeo, pings[0]?.id ?? '', false), true)
+    assert.deepEqual(told, ['told one', 'told two'])
+    assert.equal(trust.isTrusted(romeo), true)
+    assert.equal(trust.heldBytes, 0)
+  })
+
+  test('what is for who is gone goes back, also what comes later; until it speaks', () => {
+    trust.opened(true)
+    hold('one')
+    trust.answered(romeo, pings[0]?.id ?? '', true)
+    hold('two')
+    assert.deepEqual(told, [`gone ${romeo}`, 'back one', 'back two'])
+    trust.heard(romeo)
+    assert.equal(trust.isTrusted(romeo), true)
+  })
+
+  test('no answer in 10 s is one; a lost stream asks again', () => {
+    trust.opened(true)
+    hold('one')
+    mock.timers.tick(9_000)
+    trust.lost()
+    trust.opened(true)
+    assert.equal(pings.length, 2)
+    mock.timers.tick(9_000)
+    assert.deepEqual(told, [])
+    mock.timers.tick(1_000)
+    assert.deepEqual(told, [`gone ${romeo}`, 'back one'])
+  })
+
+  test('an answer of an earlier stream says nothing, and one to nothing of ours is not taken', () => {
+    trust.opened(true)
+    hold('one')
+    trust.lost()
+    trust.opened(true)
+    assert.equal(trust.answered(romeo, pings[0]?.id ?? '', true), true)
+    assert.deepEqual(told, [])
+    assert.equal(trust.answered(romeo, 'other', false), false)
+  })
+
+  test('too much for one resource goes back', () => {
+    trust.opened(true)
+    for (let n = 0; n <= 1_000; n++) hold(String(n))
+    assert.equal(told.filter(line => line.startsWith('back')).length, 1_001)
+    assert.equal(trust.heldBytes, 0)
+  })
+
+  test('200 are asked at a time', () => {
+    trust.opened(true)
+    for (let n = 0; n < 300; n++) trust.check(`user${n}@verona/desk`)
+    assert.equal(pings.length, 200)
+    for (const { to, id } of pings.slice(0, 50)) trust.answered(to, id, false)
+    assert.equal(pings.length, 250)
+  })
+
+  test('the time of mistrust ends', () => {
+    trust.opened(true)
+    mock.timers.tick(120_000)
+    assert.equal(trust.isTrusted(romeo), true)
+  })
+})

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { MessageReceived } from '@spectrum/messages'
+import { type EjabberdServer, type NatsServer, startEjabberd, startNats, waitUntil, XmppClient } from '@spectrum/stack'
+import { Frontend } from './frontend-child.ts'
+import { Neighbours } from './neighbours.ts'
+
+const jid = 'irc.localhost'
+const secret = 'hush-hush-9000'
+const names = ['romeo', 'juliet', 'mercutio', 'tybalt', 'benvolio', 'rosaline']
+
+describe('frontends that share the connections of ejabberd', () => {
+  let ejabberd: EjabberdServer
+  let nats: NatsServer
+  let neighbours: Neighbours
+
+  before(async () => {
+    ejabberd = await startEjabberd({
+      component: { jid, secret },
+      users: names.map(name => ({ name, password: 'secret' })),
+    })
+    nats = await startNats()
+    neighbours = await Neighbours.start(nats.url, jid)
+    for (const name of names) neighbours.registered.set(`${name}@localhost`, { username: name, password: '' })
+  })
+  after(async () => {
+    await neighbours?.[Symbol.asyncDispose]()
+    await nats?.[Symbol.asyncDispose]()
+    await ejabberd?.[Symbol.asyncDispose]()
+  })
+  const start = () =>
+    Frontend.start({ jid, secret, natsUrl: nats.url, componentPort: ejabberd.componentPort }, [
+      '--frontend.connections=many',
+    ])
+  const owns = (frontend: Frontend, partitions: number) =>
+    waitUntil(async () => (await frontend.metric('frontend_partitions')) === partitions, {
+      deadlineMs: 60_000,
+      describe: () => frontend.log,
+    })
+
+  test('shares are even, all is confirmed and in order, and what a dead one had is taken over', async context => {
+    await using first = await start()
+    await owns(first, 32)
+    await using second = await start()
+    await Promise.all([owns(first, 16), owns(second, 16)])
+    const clients = await Promise.all(
+      names.map(name =>
+        XmppClient.connect({
+          port: ejabberd.clientPort,
+          domain: 'localhost',
+          name,
+          password: 'secret',
+          resource: 'desk',
+        }),
+      ),
+    )
+    for (const client of clients) {
+      client.sends(`<presence to="${jid}"/>`)
+      await neighbours.command('setPresence', client.bareJid)
+    }
+    const tell = (client: XmppClient, body: string) =>
+      neighbours.tell(`${client.bareJid}/desk`, {
+        $case: 'messageReceived',
+        value: MessageReceived.fromPartial({ from: { name: '#verona', resource: 'nurse' }, kind: 1, body }),
+      })
+    const heard = (client: XmppClient) => client.stanzas.flatMap(stanza => stanza.getChildText('body') ?? [])
+    const round = async (from: number, to: number) => {
+      for (let n = from; n < to; n++) {
+        for (const client of clients) {
+          tell(client, `line ${n}`)
+          client.sends(`<message to="nurse@${jid}" type="chat"><body>line ${n}</body></message>`)
+        }
+      }
+      for (const client of clients) {
+        await waitUntil(() => heard(client).includes(`line ${to - 1}`), {
+          deadlineMs: 40_000,
+          describe: () => `${heard(client).length}\n${first.log}\n${second.log}`,
+        })
+        for (let n = from; n < to; n++)
+          assert.equal((await neighbours.command('sendMessage', client.bareJid)).value.body, `line ${n}`)
+      }
+    }
+    await round(0, 200)
+    // Both write, and both have their events confirmed though barriers come back on one connection only.
+    for (const frontend of [first, second]) {
+      assert.ok((await frontend.metric('frontend_stanzas_sent_total')) > 0, frontend.log)
+      await waitUntil(async () => (await frontend.metric('frontend_unconfirmed_events')) === 0, {
+        deadlineMs: 20_000,
+        describe: () => frontend.log,
+      })
+      assert.equal(await frontend.metric('frontend_streams_lost_total'), 0)
+    }
+    const forwarded =
+      (await first.metric('frontend_forwarded_total')) + (await second.metric('frontend_forwarded_total'))
+    assert.ok(forwarded > 0, 'barriers come back on one connection')
+    context.diagnostic(`${forwarded} stanzas were passed on`)
+    for (const client of clients)
+      assert.deepEqual(
+        heard(client),
+        Array.from({ length: 200 }, (_, n) => `line ${n}`),
+      )
+
+    const killedAt = performance.now()
+    await first.end('SIGKILL')
+    await owns(second, 32)
+    context.diagnostic(`all partitions were the other's ${Math.round(performance.now() - killedAt)} ms after the kill`)
+
+    // ejabberd drops what is for a connection that is missing of its `component_number`.
+    await using third = await start()
+    await Promise.all([owns(second, 16), owns(third, 16)])
+    await round(200, 300)
+    assert.equal(await second.end('SIGTERM'), 0, second.log)
+    await owns(third, 32)
+    await using fourth = await start()
+    await Promise.all([owns(third, 16), owns(fourth, 16)])
+    await round(300, 400)
+    for (const client of clients) {
+      assert.deepEqual(
+        [...new Set(heard(client))],
+        Array.from({ length: 400 }, (_, n) => `line ${n}`),
+      )
+      await client[Symbol.asyncDispose]()
+    }
+    assert.equal(await third.end('SIGTERM'), 0, third.log)
+    assert.equal(await fourth.end('SIGTERM'), 0, fourth.log)
+  })
+})
