@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { commandLane } from '../src/index.ts'
+import { startServer } from './nats-server.ts'
+import { instance, lineCodec, openBus } from './test-bus.ts'
+import { until } from './until.ts'
+
+/** Stands between a process and its server; when it is cut nothing passes, and nobody is told. */
+class Cable implements AsyncDisposable {
+  readonly #sockets = new Set<Socket>()
+  readonly #server
+  #isCut = false
+
+  constructor(port: number) {
+    this.#server = createServer(near => {
+      const far = connect(port, '127.0.0.1')
+      for (const [from, to] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        this.#sockets.add(from)
+        from.on('data', chunk => to.write(chunk))
+        from.on('error', () => to.destroy())
+        from.on('close', () => {
+          this.#sockets.delete(from)
+          to.destroy()
+        })
+        if (this.#isCut) from.pause()
+      }
+    })
+  }
+
+  async plug(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+    return `nats://127.0.0.1:${(this.#server.address() as { port: number }).port}`
+  }
+
+  cut(): void {
+    this.#isCut = true
+    for (const socket of this.#sockets) socket.pause()
+  }
+
+  mend(): void {
+    this.#isCut = false
+    for (const socket of this.#sockets) socket.resume()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+}
+
+test('an owner that is cut off takes at most 200 turns, although nothing was finished, and goes on when it is mended', async () => {
+  await using server = await startServer()
+  await using cable = new Cable(server.port)
+  await using publisher = await openBus(server.url, { service: 'router' })
+  await using worker = await openBus(await cable.plug(), {})
+  const lane = commandLane(instance, 1)
+  const ownership = await worker.bus.owners.acquire('backend.cut.1')
+  assert.ok(ownership)
+  let arrived = 0
+  const consumer = await worker.bus.consume(lane, lineCodec, ownership, {
+    onItem: () => void arrived++,
+    onLost: () => undefined,
+  })
+  const out = publisher.bus.publisher(lane, lineCodec)
+  for (let n = 0; n < 1000; n++) out.publish({ user: `u${n}`, n })
+  await until(() => arrived === 1000)
+
+  // With the bus there, many more than 200 may be begun although none is finished.
+  let turns = 0
+  await until(
+    () => {
+      if (consumer.takeTurn()) turns++
+      return turns === 500
+    },
+    { deadlineMs: 60_000 },
+  )
+  cable.cut()
+  turns = 0
+  const cutMs = performance.now()
+  let lastMs = cutMs
+  await until(
+    () => {
+      if (consumer.takeTurn()) {
+        turns++
+        lastMs = performance.now()
+      }
+      return performance.now() - cutMs > 5000
+    },
+    { deadlineMs: 60_000 },
+  )
+  assert.ok(turns <= 200 + 1, `${turns} turns after the cut`)
+  assert.ok(lastMs - cutMs < 4500, 'it never stopped')
+  cable.mend()
+  await until(() => consumer.takeTurn(), { deadlineMs: 60_000 })
+  assert.ok(ownership.mayAct())
+})
