@@ -1,5 +1,5 @@
-import { type Bus, commandLane, instancePrefix, numberOfKey } from '@spectrum/bus'
-import { commandCodec } from '@spectrum/messages'
+import { type Bus, commandLane, instancePrefix, numberOfKey, protoValue } from '@spectrum/bus'
+import { Backend, commandCodec } from '@spectrum/messages'
 import type { Logger } from '@spectrum/network'
 
 const retryMs = 500
@@ -23,7 +23,8 @@ export function announceStream(parts: { readonly bus: Bus; readonly instance: st
 
 async function announce({ bus, instance }: { readonly bus: Bus; readonly instance: string }): Promise<void> {
   const backends: number[] = []
-  for await (const { key } of bus.table('backends').list(instancePrefix(instance))) backends.push(numberOfKey(key))
+  const records = bus.table('backends', protoValue(Backend))
+  for await (const { key } of records.list(instancePrefix(instance))) backends.push(numberOfKey(key))
   const at = Date.now().toString(36)
   for (const backend of backends) {
     bus.publisher(commandLane(instance, backend), commandCodec).publish({
