@@ -43,6 +43,11 @@ export class Frontend implements AsyncDisposable {
     return /^spectrum_frontend_active\{[^}]*\} 1$/m.test((await this.get('/metrics')).text)
   }
 
+  /** Active, and connected to the XMPP server. */
+  async isServing(): Promise<boolean> {
+    return (await this.isActive()) && (await this.isReady())
+  }
+
   /** The sum of a metric, over all its labels. */
   async metric(name: string): Promise<number> {
     const lines = [

@@ -59,7 +59,7 @@ describe('two frontends of one component', () => {
 
   test('the standby takes over from one that was killed, and everything arrives in order', async context => {
     await using first = await Frontend.start(surroundings)
-    await waitUntil(() => first.isActive(), { describe: () => first.log })
+    await waitUntil(() => first.isServing(), { describe: () => first.log })
     await using second = await Frontend.start(surroundings)
     assert.equal(await second.isActive(), false)
     await using romeo = await login()
@@ -89,7 +89,7 @@ describe('two frontends of one component', () => {
 
   test('one that is asked to stop hands over, and loses nothing that was said to it', async context => {
     await using first = await Frontend.start(surroundings)
-    await waitUntil(() => first.isActive(), { describe: () => first.log })
+    await waitUntil(() => first.isServing(), { describe: () => first.log })
     await using second = await Frontend.start(surroundings)
     await using romeo = await login()
     for (let n = 0; n < 200; n++) {
@@ -113,7 +113,7 @@ describe('two frontends of one component', () => {
 
   test('a planned change under load: the standby connects first, nothing is lost, doubled or refused', async context => {
     await using first = await Frontend.start(surroundings)
-    await waitUntil(() => first.isActive(), { describe: () => first.log })
+    await waitUntil(() => first.isServing(), { describe: () => first.log })
     await using second = await Frontend.start(surroundings)
     // A standby is known as one by its heartbeat.
     await waitUntil(
@@ -170,7 +170,7 @@ describe('two frontends of one component', () => {
 
   test('goes on after the bus was away: what was said meanwhile arrives', async () => {
     await using frontend = await Frontend.start(surroundings)
-    await waitUntil(() => frontend.isActive(), { describe: () => frontend.log })
+    await waitUntil(() => frontend.isServing(), { describe: () => frontend.log })
     await using romeo = await login()
     romeo.sends(`<message to="tybalt@${jid}" type="chat"><body>before</body></message>`)
     await neighbours.command('sendMessage')
