@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { scenario, waitUntil, xml } from '@spectrum/stack'
+import { numbered } from './lines.ts'
+
+scenario(
+  'a frontend told to stop while NATS is away answers what it could not publish, and counts it',
+  { isAlone: true, network: 'parrot', timeoutMs: 120_000 },
+  async ({ romeo, gateway, stack, at }) => {
+    const owned = await Promise.all(gateway.frontends.map(process => process.metric('spectrum_frontend_active')))
+    const active = gateway.frontends[owned.indexOf(1)]
+    assert.ok(active, 'no frontend is active')
+    await stack.nats.kill()
+    const lines = numbered('unsent', 100)
+    for (const [index, text] of lines.entries())
+      await romeo.sends(
+        xml`<message to="${at('polly')}" type="chat" id="u${String(index)}"><body>${text}</body></message>`,
+      )
+    // The server hands a user's stanzas on in order: what it read last, it read after all the others.
+    await waitUntil(
+      async () =>
+        (await active.metric('spectrum_frontend_stanzas_received_total', { kind: 'message' })) >= lines.length,
+      { deadlineMs: 30_000 },
+    )
+    const begun = performance.now()
+    await active.hold('SIGTERM')
+    const seconds = (performance.now() - begun) / 1000
+    assert.ok(seconds < 13, `it took ${seconds} s to stop`)
+    const answered = () =>
+      new Set(romeo.client.stanzas.filter(({ attrs }) => attrs.type === 'error').map(({ attrs }) => attrs.id))
+    await waitUntil(() => answered().size >= lines.length, {
+      deadlineMs: 10_000,
+      describe: () => `${answered().size} of ${lines.length} lines were answered`,
+    })
+    await stack.nats.start()
+    await active.resume()
+  },
+)
