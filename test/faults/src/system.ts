@@ -15,6 +15,7 @@ import {
   startNgircd,
   startPostgres,
   startProsody,
+  waitUntil,
 } from '@spectrum/stack'
 import type { LoadTarget } from './load/load.ts'
 import { type Tap, TcpProxy } from './tcp-proxy.ts'
@@ -103,7 +104,11 @@ export class System implements AsyncDisposable {
           ...(network === 'irc' ? ['[irc]', 'flood_rate = 0'] : []),
           '',
         ].join('\n'),
-        flags: [...(topology.nats === 'cluster' ? ['--nats.replicas=3'] : []), ...(topology.flags ?? [])],
+        flags: [
+          ...(topology.nats === 'cluster' ? ['--nats.replicas=3'] : []),
+          ...(topology.xmpp === 'ejabberd' ? ['--frontend.connections=many'] : []),
+          ...(topology.flags ?? []),
+        ],
         bus,
         processes: { frontend: 2, router: 2, worker: 3 },
         natsUrls: (service, index) =>
@@ -113,6 +118,7 @@ export class System implements AsyncDisposable {
       }),
     )
     await gateway.ready({ deadlineMs: 120_000 })
+    if (topology.xmpp === 'ejabberd') await allConnected(gateway)
     return new System(
       { topology, xmpp, irc, bus, postgres, gateway, componentProxy, natsProxy },
       taps,
@@ -174,4 +180,11 @@ export class System implements AsyncDisposable {
     await Promise.all(this.gateway.processes.map(process => process.hold()))
     await this.#resources.disposeAsync()
   }
+}
+
+/** ejabberd shares the users out over as many connections as it is told, whether they are there or not. */
+async function allConnected({ frontends }: Gateway): Promise<void> {
+  const connected = (): Promise<number[]> =>
+    Promise.all(frontends.map(frontend => frontend.metric('spectrum_frontend_component_connected')))
+  await waitUntil(async () => (await connected()).every(value => value === 1), { deadlineMs: 60_000 })
 }
