@@ -142,7 +142,10 @@ for (const [kind, start] of Object.entries(databases)) {
       assert.deepEqual(await frontend.router.getRegistration({ user }), { isRegistered: true, username: 'romeo' })
       await frontend.router.login({ user, nickHint: 'ignored' })
       const start = await commandOf(user, 'startSession')
-      assert.deepEqual(start.command, { $case: 'startSession', value: { username: 'romeo', settings: {} } })
+      assert.deepEqual(start.command, {
+        $case: 'startSession',
+        value: { username: 'romeo', settings: {}, snapshot: undefined },
+      })
       const credentials = await fetch(user)
       assert.equal(credentials.username, 'romeo')
       assert.ok(credentials.hasPassword && credentials.password === password)

@@ -100,7 +100,7 @@ describe('two routers on PostgreSQL', () => {
   test('PostgreSQL killed: requests fail in bounded time, readiness says so, and all works again when it is back', async () => {
     await using router = await startLocalRouter(nats, options, env)
     const user = 'romeo@montague.example'
-    await login(user)
+    await waitUntil(() => login(user).catch(() => undefined), { deadlineMs: 20_000 })
     await postgres.kill('SIGKILL')
     const began = performance.now()
     await assert.rejects(frontend.router.getRegistration({ user }), failure('unavailable'))
