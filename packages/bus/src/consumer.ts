@@ -13,17 +13,20 @@ import {
   type UserProgress,
 } from './cursor.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import type { Delivery, LaneConsumer, LaneHandler } from './lanes.ts'
+import { LaneDelivery } from './lane-delivery.ts'
+import { LanePurge } from './lane-purge.ts'
+import type { LaneConsumer, LaneHandler } from './lanes.ts'
 import { guarded } from './listeners.ts'
 import type { ServiceName, Timings } from './options.ts'
 import type { Ownership } from './ownership.ts'
 import type { Pacer } from './pacer.ts'
 import type { Reader, Readers, StreamMessage } from './reader.ts'
 import type { Streams } from './streams.ts'
-import { jetStreamApi, type Lane, laneFilter } from './subjects.ts'
+import { type Lane, laneFilter } from './subjects.ts'
 import { ConflictError } from './table.ts'
+import { takeOver } from './take-over.ts'
 import type { Ticker, Ticking } from './ticker.ts'
-import { afterDeath, Trial } from './trial.ts'
+import { Trial } from './trial.ts'
 
 const commitItems = 64
 const commitTimeoutMs = 1000
@@ -34,8 +37,6 @@ const maxCommitGapMs = 500
 const holdBackAfterMs = 1000
 /** … finishes at most so many more items. */
 const holdBackItems = 200
-const purgeBytes = 16 * 2 ** 20
-const purgeTimeoutMs = 5000
 // The handler's own bounds come first; these keep the process alive when it has none.
 const maxUnfinishedItems = 20_000
 const maxUnfinishedBytes = 64 * 2 ** 20
@@ -52,11 +53,6 @@ export interface ConsumerContext {
   purges: Pacer
   process: string
   timings: Timings
-}
-
-/** The lane was lost before or while it was taken over. */
-export class FencedError extends Error {
-  override name = 'FencedError'
 }
 
 /** Reads one lane as its owner, and keeps its cursor. */
@@ -82,10 +78,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   #unansweredSince: number | undefined
   #finishedUnanswered = 0
   #committedLow: number
-  #purgedLow: number
-  #lastPurgeAt = performance.now()
-  #bytesSincePurge = 0
-  #isPurging = false
+  readonly #purge: LanePurge
   #waiters: (() => void)[] = []
   #crashes: CrashRecord | undefined
   #trial: Trial<LaneDelivery<T>> | undefined
@@ -109,7 +102,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     this.#cursor = new Cursor(taken.record)
     this.#revision = taken.revision
     this.#committedLow = taken.record.low
-    this.#purgedLow = taken.record.low
+    const { connection, purges, timings } = context
+    this.#purge = new LanePurge(connection, lane, purges, timings.purgeMs, taken.record.low)
     this.#crashes = taken.record.crashes
     if (Trial.isDue(this.#crashes)) this.#trial = this.#beginTrial(this.#crashes)
   }
@@ -197,8 +191,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     if (this.#state === 'closed') return false
     if (this.#held) this.#read()
     if (this.#isDirty && now - this.#lastCommitAt >= this.#context.timings.commitMs * 0.9) this.#commit()
-    if (this.#committedLow > this.#purgedLow && this.#isPurgeDue(now)) this.#purge(now)
-    return this.#isDirty || this.#isCommitting || this.#held !== undefined || this.#committedLow > this.#purgedLow
+    const isUnpurged = this.#purge.tick(now, this.#committedLow)
+    return this.#isDirty || this.#isCommitting || this.#held !== undefined || isUnpurged
   }
 
   /** One item is finished: called by its delivery. */
@@ -223,7 +217,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     if (!this.#ownership.mayAct()) return this.#hold('lease')
     if (this.#cursor.unfinished >= maxUnfinishedItems || this.#cursor.unfinishedBytes >= maxUnfinishedBytes)
       return this.#hold('unfinished')
-    this.#bytesSincePurge += message.data.length
+    this.#purge.read(message.data.length)
     const id = parseBatchId(message.message.headers?.get(batchIdHeader) ?? '')
     if (id && !this.#isNew(id, message.sequence)) return true
     const items = this.#decode(message)
@@ -434,38 +428,12 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     }
   }
 
-  #isPurgeDue(now: number): boolean {
-    if (this.#isPurging || !this.#context.connection.isConnected) return false
-    if (this.#bytesSincePurge >= purgeBytes) return true
-    return now - this.#lastPurgeAt >= this.#context.timings.purgeMs && this.#context.purges.take(now)
-  }
-
-  #purge(now: number): void {
-    const { connection } = this.#context
-    const low = this.#committedLow
-    this.#isPurging = true
-    this.#lastPurgeAt = now
-    this.#bytesSincePurge = 0
-    connection
-      .api(jetStreamApi.purge(this.#lane.stream), { filter: laneFilter(this.#lane), seq: low }, purgeTimeoutMs)
-      .then(() => {
-        this.#purgedLow = low
-      })
-      .catch(error => {
-        connection.count('bus_purge_failures', {})
-        connection.log.debug({ err: error, lane: this.#lane.key }, 'a lane was not purged, trying on')
-      })
-      .finally(() => {
-        this.#isPurging = false
-      })
-  }
-
   /** The stream was made anew: nothing of what the cursor says holds for it. */
   #startAnew(): void {
     this.#cursor = new Cursor(emptyCursor)
     this.#crashes = undefined
     this.#committedLow = 1
-    this.#purgedLow = 1
+    this.#purge.reset()
     this.#touch()
   }
 
@@ -476,69 +444,5 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     this.#reader?.close()
     for (const resolve of this.#waiters.splice(0)) resolve()
     if (lost !== undefined) guarded(this.#context.connection.log, () => this.#handler.onLost(lost))
-  }
-}
-
-class LaneDelivery<T> implements Delivery<T> {
-  readonly item: T
-  readonly position: number
-  readonly from: ServiceName
-  readonly #consumer: CursorConsumer<T>
-  readonly #batch: OpenBatch
-  readonly #progress: UserProgress
-  isFinished = false
-
-  constructor(
-    consumer: CursorConsumer<T>,
-    batch: OpenBatch,
-    progress: UserProgress,
-    item: T,
-    position: number,
-    from: ServiceName,
-  ) {
-    this.#consumer = consumer
-    this.#batch = batch
-    this.#progress = progress
-    this.item = item
-    this.position = position
-    this.from = from
-  }
-
-  finish(): void {
-    if (this.isFinished) return
-    this.isFinished = true
-    this.#consumer.finished(this.#batch, this.#progress, this.position)
-  }
-}
-
-async function takeOver(
-  { cursors, process, connection }: ConsumerContext,
-  lane: Lane,
-  ownership: Ownership,
-): Promise<{ record: CursorRecord; revision: number }> {
-  // Of all lanes in the stream: too late an end costs a little caution.
-  const until = ownership.isTakeOver
-    ? (await connection.api<{ state: { last_seq: number } }>(jetStreamApi.streamInfo(lane.stream), undefined)).state
-        .last_seq
-    : 0
-  for (;;) {
-    const entry = await cursors.get(lane.key)
-    const old = entry?.value ?? emptyCursor
-    if (old.epoch > ownership.epoch || (old.epoch === ownership.epoch && old.owner !== process)) {
-      const reason = `the cursor of ${lane.key} is at epoch ${old.epoch}`
-      ownership.lose(reason)
-      throw new FencedError(reason)
-    }
-    const { crashes: before, ...rest } = old
-    const crashes = ownership.isTakeOver ? afterDeath(old, until) : before
-    const record = { ...rest, epoch: ownership.epoch, owner: process, ...(crashes ? { crashes } : {}) }
-    try {
-      const revision = entry
-        ? await cursors.update(lane.key, record, entry.revision)
-        : await cursors.create(lane.key, record)
-      return { record, revision }
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error
-    }
   }
 }
