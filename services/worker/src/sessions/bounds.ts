@@ -18,6 +18,8 @@ export const bounds = {
   /** Of a room's password as it is sealed. */
   passwordBytes: 1_024,
   essentialBytes: 640 * 1_024,
+  /** Of a room's subject as it was told: 300 KiB of all rooms. */
+  subjectBytes: 1_024,
   /** Of occupants, about two thousand: a snapshot is written often. */
   nickBytes: 32 * 1_024,
 } as const

@@ -11,14 +11,26 @@ export function restore(session: Session, snapshot: SessionSnapshot): void {
   for (const { resource, show, status, priority } of snapshot.resources)
     session.resources.set(resource, { show, status, priority })
   session.resources.toTell(session.resources.aggregateShown())
-  for (const { name, node, nick, resources, password, pending, occupants } of snapshot.rooms) {
+  for (const {
+    name,
+    node,
+    nick,
+    resources,
+    password,
+    pending,
+    occupants,
+    lookOf,
+    looks,
+    toldSubject,
+  } of snapshot.rooms) {
     const room = session.rooms.obtain({ name, node, resource: nick })
     if (resources.length > 0) {
       room.password = password
       room.toldNick = nick
     }
-    // What they looked like is not known any more: they are told again, and whoever is missing has left.
-    for (const occupant of occupants) room.told.set(occupant, '')
+    // Whoever is missing when the room is joined again has left. Of older snapshots nobody knows the looks: told again.
+    for (const [index, occupant] of occupants.entries()) room.told.set(occupant, looks[lookOf[index] ?? -1] ?? '')
+    if (toldSubject !== undefined && resources.length > 0) room.toldSubject = toldSubject
     for (const resource of resources) room.admit(resource, node)
     for (const [resource, stanzaId] of Object.entries(pending))
       room.pending.push({ resource, node, nick, stanzaId, password })

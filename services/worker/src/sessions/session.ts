@@ -1,5 +1,5 @@
 import type { Delivery } from '@spectrum/bus'
-import { type Command, type Credentials, Show, StopSession_Reason } from '@spectrum/messages'
+import { type Command, type Credentials, SessionSnapshot, Show, StopSession_Reason } from '@spectrum/messages'
 import { type Account, failures, type Logger, NetworkError, type NetworkEvent } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
 import { failureOf } from './answers.ts'
@@ -33,6 +33,9 @@ export interface SessionStart {
 /** So many failed attempts in a row, and joins that wait are answered with the network's words. */
 const patience = 3
 
+/** How old the last activity in a stored snapshot may become. */
+const activityToldEveryMs = 5 * 60_000
+
 /** Commands that come from a person's doing, not from a client's or the gateway's own routine. */
 const showsActivity: ReadonlySet<string> = new Set(['sendMessage', 'setPresence', 'joinRoom', 'setSubject'])
 
@@ -59,6 +62,7 @@ export class Session {
   settings: Readonly<Record<string, string>>
   /** When the user last did anything here, or the session began; milliseconds since the epoch. */
   lastActiveMs: number
+  #toldActiveMs: number
   readonly #recent = new RecentKeys()
   readonly #readiness = new Readiness()
   #traceparent = ''
@@ -76,6 +80,7 @@ export class Session {
     this.username = start.username
     this.settings = start.settings
     this.lastActiveMs = context.clock.now()
+    this.#toldActiveMs = this.lastActiveMs
     this.context = context
     this.link = link
     const { log, metrics, limits } = context
@@ -87,6 +92,7 @@ export class Session {
       intervalMs: limits.snapshotMs,
       log: this.log,
       read: isLean => snapshotOf(this, isLean),
+      sizeOf: snapshot => SessionSnapshot.encode(snapshot).finish().length,
       write: snapshot => link.saveSnapshot(this.user, snapshot),
       onResult: result => metrics.snapshots.inc({ result }),
     })
@@ -348,7 +354,7 @@ export class Session {
       this.context.metrics.redelivered.inc({ kind, reason: 'duplicate' })
       return this.suppressed(kind, 'duplicate')
     }
-    if (showsActivity.has(kind)) this.lastActiveMs = this.context.clock.now()
+    if (showsActivity.has(kind)) this.#wasActive()
     const span = command.traceparent === '' ? undefined : startSpan(`worker ${kind}`, command.traceparent)
     const isTimed = (this.#handled++ & 63) === 0
     const startedMs = isTimed ? performance.now() : 0
@@ -384,6 +390,14 @@ export class Session {
         return undefined
       },
     )
+  }
+
+  /** Who was active last is let in first after a crash, so the stored snapshot must know it, to some minutes. */
+  #wasActive(): void {
+    this.lastActiveMs = this.context.clock.now()
+    if (this.lastActiveMs - this.#toldActiveMs < activityToldEveryMs) return
+    this.#toldActiveMs = this.lastActiveMs
+    this.snapshots.markOutdated()
   }
 
   #failed(command: Command, kind: string, reason: unknown): void {

@@ -7,8 +7,10 @@ export interface SnapshotsOptions {
   /** Least time between two writes, and after a failed one: milliseconds. */
   readonly intervalMs: number
   readonly retryMs?: number
-  /** How long {@link Snapshots.markOutdated} may wait; default 10 s. */
-  readonly lazyMs?: number
+  /** How many bytes a second {@link Snapshots.markOutdated} may cost beyond one write per interval; default 64 KiB. */
+  readonly lazyBytesPerSecond?: number
+  /** What the bus carries for a snapshot; bytes. Default: nothing, so that each write may follow the last at once. */
+  sizeOf?(snapshot: SessionSnapshot): number
   /** How long a bus that is there may refuse a snapshot; default 30 s. */
   readonly giveUpMs?: number
   readonly log: Logger
@@ -41,6 +43,7 @@ export class Snapshots {
   #hasToldGivenUp = false
   #refusedSinceMs: number | undefined
   #lastMs = Number.NEGATIVE_INFINITY
+  #lastBytes = 0
 
   constructor(options: SnapshotsOptions) {
     this.#options = options
@@ -56,10 +59,17 @@ export class Snapshots {
     this.#schedule()
   }
 
-  /** Something changed that a new owner had better know: written with the next change, or alone after some seconds. */
+  /** Something changed that a new owner had better know: written with the next change, or alone after a wait that grows with the size. */
   markOutdated(): void {
     if (this.#timer !== undefined || this.#isWriting || this.#isClosed || this.#outdated !== undefined) return
-    this.#outdated = setTimeout(() => this.markChanged(), this.#options.lazyMs ?? 10_000).unref()
+    const { intervalMs, lazyBytesPerSecond = 64 * 1024 } = this.#options
+    const waitMs =
+      this.#lastMs + Math.max(intervalMs, (this.#lastBytes * 1_000) / lazyBytesPerSecond) - performance.now()
+    const write = () => {
+      this.#outdated = undefined
+      this.markChanged()
+    }
+    this.#outdated = setTimeout(write, Math.max(0, waitMs)).unref()
   }
 
   /** Calls back once everything up to now is stored; at once when it is, or when nothing is stored any more. */
@@ -113,7 +123,9 @@ export class Snapshots {
     clearTimeout(this.#outdated)
     this.#outdated = undefined
     this.#lastMs = performance.now()
-    write(read(this.#isLean)).then(
+    const snapshot = read(this.#isLean)
+    this.#lastBytes = this.#options.sizeOf?.(snapshot) ?? 0
+    write(snapshot).then(
       () => {
         this.#isWriting = false
         this.#stored = change
@@ -169,6 +181,10 @@ export class Snapshots {
   }
 }
 
+/** A longer one is told again. */
+const storable = (subject: string | undefined): string | undefined =>
+  subject !== undefined && Buffer.byteLength(subject) <= bounds.subjectBytes ? subject : undefined
+
 /** What a new owner needs to go on. A room whose JID is spelled in several ways is written once for each. */
 export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
   const rooms: SessionSnapshot_JoinedRoom[] = []
@@ -179,8 +195,16 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
     let occupants: string[] = room.views.length > 0 ? [...room.told.keys()] : []
     let bytes = 0
     for (const nick of occupants) bytes += Buffer.byteLength(nick) + 4
+    const looks = new Map<string, number>()
+    for (const nick of occupants) {
+      const look = room.told.get(nick) ?? ''
+      if (looks.has(look)) continue
+      looks.set(look, looks.size)
+      bytes += Buffer.byteLength(look) + 4
+    }
     if (bytes <= nickBytes) nickBytes -= bytes
     else occupants = []
+    let toldSubject = isLean || room.views.length === 0 ? undefined : storable(room.toldSubject)
     for (const node of nodes) {
       rooms.push({
         name: room.name,
@@ -195,8 +219,12 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
           ]),
         ),
         occupants,
+        lookOf: occupants.map(nick => looks.get(room.told.get(nick) ?? '') ?? 0),
+        looks: occupants.length > 0 ? [...looks.keys()] : [],
+        toldSubject,
       })
       occupants = []
+      toldSubject = undefined
     }
   }
   return {
