@@ -38,3 +38,14 @@ test('every process shows its build, its event loop and its accidents', async ()
   assert.match(text, /nodejs_eventloop_lag_p99_seconds/)
   assert.match(text, /spectrum_uncaught_errors_total/)
 })
+
+test('a gauge that has nothing to say is absent, not 0', async () => {
+  const registry = new Registry()
+  let value: number | undefined
+  defineMetrics(registry, { wanted: gauge('wanted', 'What is wanted.', [], () => value) })
+  assert.doesNotMatch(await registry.metrics(), /^spectrum_wanted /m)
+  value = 3
+  assert.match(await registry.metrics(), /^spectrum_wanted 3$/m)
+  value = undefined
+  assert.doesNotMatch(await registry.metrics(), /^spectrum_wanted /m)
+})
