@@ -40,7 +40,6 @@ export interface Fault {
   readonly isShort?: boolean
   readonly gap?: Gap
   readonly rates?: LoadRates
-  readonly paddingBytes?: number
   /** Prepares what must be there before the fault. */
   prepare?(scene: Scene): Promise<void>
   /** Lets it happen; fulfils at its end, when everything that was taken away has been given back. */
@@ -93,7 +92,7 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
   }
   await fault.prepare?.(scene)
   const begun = performance.now()
-  load.start(fault.rates, fault.paddingBytes === undefined ? {} : { paddingBytes: fault.paddingBytes })
+  load.start(fault.rates)
   try {
     await talking(load, begun + 500, 30_000)
     await delay(steadyMs)

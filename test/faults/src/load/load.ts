@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Ledger, type Stream } from '../ledger.ts'
 import { type IrcLine, IrcPeer } from './irc-peer.ts'
 import { type Movement, RoomWatch } from './room-watch.ts'
@@ -68,7 +69,6 @@ export class Load implements AsyncDisposable {
   #run = 0
   #numbers = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
-  #padding = ''
 
   private constructor(target: LoadTarget) {
     this.#target = target
@@ -101,13 +101,12 @@ export class Load implements AsyncDisposable {
   }
 
   /** Begins to talk, with a fresh ledger. */
-  start(rates: LoadRates = usualRates, options: { paddingBytes?: number } = {}): void {
+  start(rates: LoadRates = usualRates): void {
     this.#run++
     this.#ledger = new Ledger()
     this.#numbers.clear()
     this.removals.length = 0
     this.errors.length = 0
-    this.#padding = options.paddingBytes === undefined ? '' : ` ${'x'.repeat(options.paddingBytes)}`
     const begun = performance.now()
     this.#sources = this.#speaking(rates).map(({ perSecond, speak }, index, all) => ({
       intervalMs: 1000 / perSecond,
@@ -128,6 +127,15 @@ export class Load implements AsyncDisposable {
   poison(text: string): void {
     const [user] = this.users
     if (user) this.#pairs.get(user.name)?.send(`PRIVMSG ${user.name} :${text}`)
+  }
+
+  /** Every XMPP user says that many long lines to its private partner, over that time. */
+  async burst(lines: number, paddingBytes: number, overMs: number): Promise<void> {
+    for (let line = 0; line < lines; line++) {
+      const padding = ` ${'x'.repeat(paddingBytes)}`
+      for (const user of this.users) this.#fromXmpp(user, `${user.name}p`, this.#partnerOf(user), 'chat', padding)
+      await delay(overMs / lines)
+    }
   }
 
   /** The users that have not been heard, or not heard anything, since then, or are not in their room. */
@@ -207,7 +215,7 @@ export class Load implements AsyncDisposable {
     if (ircPort === undefined)
       return this.users.map(user => ({
         perSecond: rates.pair,
-        speak: () => this.#fromXmpp(user, `${user.name}p`, `polly@${gateway}`, 'chat'),
+        speak: () => this.#fromXmpp(user, `${user.name}p`, this.#partnerOf(user), 'chat'),
       }))
     const list: { perSecond: number; speak: () => void }[] = []
     this.users.forEach(user => {
@@ -216,13 +224,13 @@ export class Load implements AsyncDisposable {
       list.push({ perSecond: rates.room, speak: () => this.#fromXmpp(user, `${name}r`, room, 'groupchat') })
       list.push({
         perSecond: rates.pair,
-        speak: () => this.#fromXmpp(user, `${name}p`, `${pair(name)}@${gateway}`, 'chat'),
+        speak: () => this.#fromXmpp(user, `${name}p`, this.#partnerOf(user), 'chat'),
       })
       list.push({ perSecond: rates.pair, speak: () => this.#privately(name) })
     })
     this.#speakers.forEach((speaker, index) => {
       // What is expected of whom is said when the witness hears it.
-      const speak = (): void => speaker.send(`PRIVMSG #room${index} :${this.#next(`s${index}`)}${this.#padding}`)
+      const speak = (): void => speaker.send(`PRIVMSG #room${index} :${this.#next(`s${index}`)}`)
       list.push({ perSecond: rates.speaker, speak })
     })
     return list
@@ -244,11 +252,16 @@ export class Load implements AsyncDisposable {
     return `${this.#run}.${key}.${number}`
   }
 
-  #fromXmpp(user: XmppPeer, key: string, to: string, type: 'chat' | 'groupchat'): void {
+  #partnerOf({ name }: XmppPeer): string {
+    const { gateway, ircPort } = this.#target
+    return `${ircPort === undefined ? 'polly' : pair(name)}@${gateway}`
+  }
+
+  #fromXmpp(user: XmppPeer, key: string, to: string, type: 'chat' | 'groupchat', padding = ''): void {
     if (!user.isJoined) return
     const id = this.#next(key)
     this.#ledger.said(this.#stream(key, 'irc', user.name), Number(id.slice(id.lastIndexOf('.') + 1)), performance.now())
-    user.sendMessage(to, type, id, this.#padding)
+    user.sendMessage(to, type, id, padding)
   }
 
   #privately(user: string): void {
@@ -264,7 +277,7 @@ export class Load implements AsyncDisposable {
       this.#asked.set(user, asked)
     }
     asked.push(number)
-    peer.send(`PRIVMSG ${user} :${id}${this.#padding}`, `PING ${this.#run}.${number}`)
+    peer.send(`PRIVMSG ${user} :${id}`, `PING ${this.#run}.${number}`)
   }
 
   /** The witness of a room heard a line, or saw somebody come or go. */
