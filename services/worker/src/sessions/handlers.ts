@@ -2,6 +2,7 @@ import { type Command, type ProbePresence, type SetPresence, Show } from '@spect
 import { assertResourceFits, bounds, cutText } from './bounds.ts'
 import { tellContact, tellContacts } from './contacts.ts'
 import { sendMessage } from './messages.ts'
+import { messagesReturned } from './missed-lines.ts'
 import { available, unavailable } from './occupants.ts'
 import { addressOf, enter, joinRoom, leaveRoom, selfPing, setSubject, takeOut } from './rooms.ts'
 import type { Session } from './session.ts'
@@ -26,15 +27,22 @@ export const handlers: { readonly [Kind in CommandKind]: Handler<Kind> } = {
   setSubject,
   probePresence,
   selfPing,
-  // The XMPP server may have forgotten nothing that a session must repeat: its users' own servers keep presence, and
-  // rooms are still joined. What is verified after a new stream is the frontends' business.
-  componentConnected: () => undefined,
-  moveSession: () => undefined,
-  messagesReturned: () => undefined,
+  componentConnected,
+  // Handled by the backend: the session hears nothing of it.
+  moveSession: session => session.suppressed('moveSession', 'not-for-sessions'),
+  messagesReturned: (session, _, value) => messagesReturned(session, value),
 }
 
 /** Kinds that must not take effect twice when an item is delivered again. */
 export const actsOnce: ReadonlySet<CommandKind> = new Set(['sendMessage', 'setSubject'])
+
+/**
+ * After a new stream every resource is verified by a frontend, which reports those that are gone. Whoever is still there knows
+ * everything: nothing is told again.
+ */
+function componentConnected(session: Session): void {
+  for (const resource of session.resources.names()) session.tell({ $case: 'resourceCheck', value: {} }, [resource])
+}
 
 function setPresence(
   session: Session,

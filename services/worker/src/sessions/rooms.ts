@@ -10,6 +10,7 @@ import {
 } from '@spectrum/messages'
 import { type FailureCode, type JoinRequest, NetworkError, type Occupant } from '@spectrum/network'
 import { assertJoinFits } from './bounds.ts'
+import { tellMissed } from './missed-lines.ts'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
@@ -103,6 +104,7 @@ export function enter(session: Session, room: Room, join: PendingJoin): void {
   const assigned = self.nick === nick ? [] : [codes.nickAssigned]
   const own = available(room, node, { ...self, self: true }, { codes: [codes.self, ...assigned], stanzaId })
   session.tell({ $case: 'occupantPresence', value: own }, to)
+  tellMissed(session, room, node, resource)
   tellSubject(session, room, node, to)
 }
 

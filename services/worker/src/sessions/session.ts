@@ -11,6 +11,7 @@ import { failureNotices } from './failure-notices.ts'
 import { actsOnce, handlers } from './handlers.ts'
 import { receive } from './inbound.ts'
 import { tellFromGateway } from './messages.ts'
+import { MissedLines } from './missed-lines.ts'
 import { codes, unavailable } from './occupants.ts'
 import { Resources, type Shown } from './presence.ts'
 import { CommandQueue } from './queue.ts'
@@ -54,6 +55,7 @@ export class Session {
   readonly contacts = new Contacts()
   readonly receipts = new Receipts()
   readonly sent = new SentMessages()
+  readonly missed = new MissedLines()
   readonly connection: Connection
   readonly queue: CommandQueue
   readonly snapshots: Snapshots
@@ -313,6 +315,7 @@ export class Session {
       tellViews(this, room, node => unavailable(room, node, room.nick, { codes: [codes.self, codes.shutdown], reason }))
       this.rooms.delete(room)
     }
+    for (let lost = this.missed.clear(); lost > 0; lost--) this.suppressed('messagesReturned', 'signed-out')
     withdrawContacts(this)
     this.tell({ $case: 'gatewayPresence', value: { show: Show.SHOW_OFFLINE, status: reason } }, bareJid)
     await this.#close()
