@@ -25,10 +25,12 @@ export const nobodyLeft: Limit = ({ departures, removals }) =>
   departures + removals === 0 ? undefined : `left their rooms: ${departures} on IRC, ${removals} on XMPP; must be 0`
 
 /** No line said twice on IRC beyond what the lost connections had handled in the last 50 ms. */
-export const doubledAtMostLastMoment: Limit = ({ toIrc, toXmpp, handledBefore }) =>
-  toIrc.doubled + toXmpp.doubled <= handledBefore
-    ? undefined
-    : `doubled: ${toIrc.doubled + toXmpp.doubled}, must be at most the ${handledBefore} handled in the last 50 ms`
+export const doubledAtMostLastMoment: Limit = result => {
+  const { toIrc, toXmpp, handledBefore } = result
+  const doubled = toIrc.doubled + toXmpp.doubled
+  if (doubled <= handledBefore) return undefined
+  return `doubled: ${doubled}, must be at most the ${handledBefore} handled in the last 50 ms${examples(result, 'times')}`
+}
 
 /** No history on this network: what was said while nobody of the user was connected is missing, printed as the gap. */
 export const gapless = nothing(

@@ -25,6 +25,8 @@ export interface Scene {
   readonly load: Load
   /** Counts from 1: faults take turns with what they choose. */
   readonly attempt: number
+  /** Says that it happens now, where that was prepared for a while: what the last moments are counted from. */
+  strikes(): void
   /** Told beside the figures: `gap in bytes`, `killed`. */
   note(name: string, value: string | number): void
   /** Reports something that must not be, though the ledger cannot see it. */
@@ -83,8 +85,12 @@ const transitMs = 25
 export async function runFault(fault: Fault, system: System, load: Load, attempt: number): Promise<Result> {
   const notes: Record<string, string | number> = {}
   const misses: string[] = []
+  let at = 0
   const scene: Scene = {
     ...{ system, load, attempt },
+    strikes: () => {
+      at = performance.now()
+    },
     note: (name, value) => {
       notes[name] = value
     },
@@ -97,7 +103,7 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
     await talking(load, begun + 500, 30_000)
     await delay(steadyMs)
     const linesPerSecond = load.spoken / ((performance.now() - begun) / 1000)
-    const at = performance.now()
+    scene.strikes()
     await fault.inject(scene)
     const end = performance.now()
     let recoveredAt = Number.POSITIVE_INFINITY

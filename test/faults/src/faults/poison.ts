@@ -31,7 +31,7 @@ export const poisonCommand: Fault = {
  */
 export const poisonStanza: Fault = {
   name: 'poison stanza',
-  topology: { prosody: 'component_stanza_size_limit = 10000' },
+  topology: { prosody: 'component_stanza_size_limit = 3000' },
   async inject({ system, load, miss }) {
     const before = await system.deadItems()
     // Each letter in a colour of its own: markup of dozens of bytes for each.

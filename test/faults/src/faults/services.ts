@@ -13,9 +13,10 @@ const lostAtMostUnpublished: Limit = ({ toIrc, toXmpp }) => {
     : `lost: ${toIrc.lost + toXmpp.lost} lines, about ${bytes} bytes of stanzas, more than ${unpublishedBytes}`
 }
 
-async function killActive({ system, note }: Scene): Promise<void> {
+async function killActive({ system, note, strikes }: Scene): Promise<void> {
   const active = await system.most(system.gateway.frontends, 'spectrum_frontend_active')
   note('killed', active.name)
+  strikes()
   await active.kill()
 }
 

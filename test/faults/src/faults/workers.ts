@@ -13,14 +13,16 @@ const ergo = { irc: 'ergo' } as const
 
 const killed = [...nothingLost, doubledAtMostLastMoment, orderKept]
 
-async function killOne({ system, note }: Scene): Promise<void> {
+async function killOne({ system, note, strikes }: Scene): Promise<void> {
   const worker = await system.most(system.gateway.workers, 'spectrum_worker_sessions')
   note('sessions', await worker.metric('spectrum_worker_sessions'))
+  strikes()
   await worker.kill()
 }
 
-async function killAll({ system, note }: Scene): Promise<void> {
+async function killAll({ system, note, strikes }: Scene): Promise<void> {
   note('sessions', 50)
+  strikes()
   await Promise.all(system.gateway.workers.map(worker => worker.kill()))
 }
 
@@ -82,9 +84,10 @@ export const freezeWorker: Fault = {
   name: 'freeze worker 30 s',
   topology: {},
   gap: 'frozen',
-  async inject({ system, note }) {
+  async inject({ system, note, strikes }) {
     const worker = await system.most(system.gateway.workers, 'spectrum_worker_sessions')
     note('sessions', await worker.metric('spectrum_worker_sessions'))
+    strikes()
     await worker.kill('SIGSTOP')
     try {
       await new Promise(resolve => setTimeout(resolve, 30_000))
@@ -101,10 +104,11 @@ export const cutWorker: Fault = {
   name: 'cut worker from NATS 40 s',
   topology: { hasNatsProxy: true },
   gap: 'frozen',
-  async inject({ system, note }) {
+  async inject({ system, note, strikes }) {
     const [worker] = system.gateway.workers
     if (worker === undefined || system.natsProxy === undefined) throw new Error('there is no worker behind a proxy')
     note('sessions', await worker.metric('spectrum_worker_sessions'))
+    strikes()
     system.natsProxy.cut()
     try {
       await new Promise(resolve => setTimeout(resolve, 40_000))
