@@ -46,7 +46,10 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'handler-failed': 'Our own fault: an item could not be handled; the log has an error for each.',
   'left-before': 'News of a room that was left already.',
   'no-session': 'A command that needs a session where there is none, and that nobody misses.',
+  'missed-lines-full':
+    'A room line that clients missed, for newer ones: no more than 1,000 lines and 256 KiB are kept for a user.',
   'not-carried': 'Something that no stanza can carry.',
+  'not-for-sessions': 'A command for the backend that came to a session.',
   'not-joined': 'News of a room, or a command for one, that the user is not in.',
   'not-wanted': 'News of a room that nobody is in or waits for.',
   'nothing-to-send': 'A message without content.',
@@ -55,6 +58,7 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'session-is-over': 'A command for a session that has ended.',
   'stale-connection': 'An event of a network connection that was replaced.',
   'status-cut': 'The end of a status text that is too long.',
+  'without-sender': 'A room line given back that does not say which room it is of.',
   unknown: 'A command, or a receipt for a message, that nobody knows.',
   // ---- addresses that users name (kind `egress`)
   denied: 'The operator refuses this address.',

@@ -77,7 +77,7 @@ export function messagesReturned(session: Session, { messages }: MessagesReturne
     }
     const delayedAtMs = message.delayedAtMs ?? (atMs > 0 ? atMs : session.context.clock.now())
     const dropped = session.missed.keep(room.id, { ...message, delayedAtMs }, Math.max(1, resources.length))
-    for (let i = 0; i < dropped; i++) session.suppressed('messagesReturned', 'too-many')
+    for (let i = 0; i < dropped; i++) session.suppressed('messagesReturned', 'missed-lines-full')
   }
 }
 
