@@ -4,6 +4,9 @@ import { plainText } from './formatting.ts'
 const refusals =
   /\b([KGZQ][ -]?:?lined?|banned|not welcome|access denied|unauthori[sz]ed connection|not authori[sz]ed)\b/i
 
+const throttles =
+  /\b(too (quick|fast)(ly)?|throttl(e|ed|ing)|too many (host|user|client|local|global|unknown)?\s*(connections|clients|sessions)|reconnect(ing)? too|(try|connect) again later)\b/i
+
 /**
  * What the end of a connection means, from the server's last words. `hadPassword`: the user's password was sent and no
  * welcome came; some servers then say no more than that access is denied.
@@ -12,6 +15,7 @@ export function closingError(words: string, hadPassword: boolean, cause?: unknow
   if (/\bpassword\b/i.test(words) || (hadPassword && /access denied|unauthori[sz]ed/i.test(words))) {
     return new NetworkError('wrong-credentials', words, { cause })
   }
+  if (throttles.test(words)) return new NetworkError('rate-limited', words, { cause })
   return new NetworkError(refusals.test(words) ? 'not-allowed' : 'unreachable', words, { cause })
 }
 

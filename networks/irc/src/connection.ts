@@ -9,6 +9,7 @@ import { type Line, nickOf, parseLine, serialiseLine } from './line.ts'
 import { LineReader } from './line-reader.ts'
 import { type Flusher, Outbox } from './outbox.ts'
 import { Pacer } from './pacing.ts'
+import { offersPlain, plainLines, saslFailures } from './sasl.ts'
 import type { Target } from './targets.ts'
 import type { Ticker } from './ticker.ts'
 
@@ -58,6 +59,7 @@ export class Connection {
   #outbox: Outbox | undefined
   #caps: string[] = []
   #offered: string[] = []
+  #sasl: 'none' | 'wanted' | 'asked' | 'done' = 'none'
   #state: 'connecting' | 'registering' | 'welcomed' | 'online' | 'closing' | 'closed' = 'connecting'
   #heardAt: number
   #welcomedAt = 0
@@ -79,6 +81,11 @@ export class Connection {
 
   get isOnline(): boolean {
     return this.#state === 'online'
+  }
+
+  /** Logged in to the account by SASL: a nick service needs no password any more. */
+  get isAuthenticated(): boolean {
+    return this.#sasl === 'done'
   }
 
   get outbox(): Outbox {
@@ -246,6 +253,8 @@ export class Connection {
         return
       case 'CAP':
         return this.#onCap(line.params)
+      case 'AUTHENTICATE':
+        return this.#authenticate(line.params[0] ?? '')
       case '005':
         return this.isupport.apply(line.params)
       case '396':
@@ -273,6 +282,10 @@ export class Connection {
         return this.#tryNick(`${this.#wantedNick}${'_'.repeat(this.#nickTries + 1)}`, 'unavailable', words)
       case '432':
         return this.#tryNick(this.#wantedNick.slice(0, 9), 'not-acceptable', words)
+      case '903':
+      case '907':
+        this.#sasl = 'done'
+        return this.#say('CAP', 'END')
       case '464':
         return this.#fail(new NetworkError('wrong-credentials', words))
       case '465':
@@ -284,6 +297,9 @@ export class Connection {
         if (nickOf(line.source) === this.nick) this.nick = line.params[0] ?? this.nick
         return
     }
+    // What comes after the welcome is of no use: the server has let us in without the account.
+    if (this.#sasl === 'asked' && saslFailures.has(line.command) && this.#state === 'registering')
+      return this.#fail(new NetworkError('wrong-credentials', words || 'The IRC server refused the password.'))
     if (this.#state === 'welcomed' && (line.command === 'JOIN' || line.command === 'MODE')) return
     if (line.command === '451' || line.command === '421') return
   }
@@ -308,12 +324,15 @@ export class Connection {
   /** CAP LS, ACK, NAK, NEW, DEL (IRCv3 capability negotiation 302). */
   #onCap(params: readonly string[]): void {
     const isPartial = params[2] === '*'
-    const names = (params.at(-1) ?? '').split(' ').map(name => name.split('=')[0] ?? '')
+    const words = (params.at(-1) ?? '').split(' ')
+    const names = words.map(word => word.split('=')[0] ?? '')
     switch (params[1]?.toUpperCase()) {
       case 'LS': {
         this.#offered.push(...names)
+        if (this.#password && !this.#parts.config.sendPass && words.some(offersPlain)) this.#sasl = 'wanted'
         if (isPartial) return
         const wanted = capabilities.filter(name => this.#offered.includes(name))
+        if (this.#sasl === 'wanted') wanted.push('sasl')
         this.#offered = []
         if (wanted.length > 0) return this.#say('CAP', 'REQ', wanted.join(' '))
         return this.#say('CAP', 'END')
@@ -323,9 +342,12 @@ export class Connection {
           if (name.startsWith('-')) this.#caps = this.#caps.filter(cap => cap !== name.slice(1))
           else if (name !== '' && !this.#caps.includes(name)) this.#caps.push(name)
         }
-        if (this.#state === 'registering' && !isPartial) this.#say('CAP', 'END')
-        return
+        if (this.#state !== 'registering' || isPartial) return
+        if (this.#sasl !== 'wanted' || !this.#caps.includes('sasl')) return this.#say('CAP', 'END')
+        this.#sasl = 'asked'
+        return this.#say('AUTHENTICATE', 'PLAIN')
       case 'NAK':
+        this.#sasl = 'none'
         if (this.#state === 'registering') this.#say('CAP', 'END')
         return
       case 'NEW': {
@@ -336,6 +358,12 @@ export class Connection {
       case 'DEL':
         this.#caps = this.#caps.filter(name => !names.includes(name))
     }
+  }
+
+  /** The server asks for what PLAIN sends. */
+  #authenticate(challenge: string): void {
+    if (this.#sasl !== 'asked' || challenge !== '+' || !this.#password) return
+    for (const part of plainLines(this.#wantedNick, this.#password)) this.#say('AUTHENTICATE', part)
   }
 
   #tick(): void {

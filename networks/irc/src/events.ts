@@ -272,6 +272,7 @@ function onQuit(link: Link, { source, params }: Line): void {
     const member = room.view.remove(key)
     if (member) tellOccupant(link, room, member, change)
   }
+  link.nickFreed(key)
 }
 
 function onNick(link: Link, { source, params }: Line): void {
@@ -286,7 +287,10 @@ function onNick(link: Link, { source, params }: Line): void {
     room.view.change(key, { key: newKey, nick: to, user: link.userOf(to) })
   }
   if (isOwn) link.connection.nick = to
-  else link.renamePrivateChat(key, newKey)
+  else {
+    link.renamePrivateChat(key, newKey)
+    link.nickFreed(key)
+  }
 }
 
 function onAway(link: Link, { source, params }: Line): void {

@@ -34,6 +34,9 @@ export interface LinkParts extends ConnectionParts {
 const JOIN_MS = 60_000
 /** Of how many people it is remembered that the user spoke to them through a room. */
 const MAX_PRIVATE_CHATS = 200
+/** How often a nick that somebody else has is asked for, and for how long: a ghost is gone long before. */
+const REGAIN_EVERY_MS = 15_000
+const REGAIN_FOR_MS = 900_000
 const MAX_KEY_BYTES = 100
 /** Bytes of channel names in one JOIN. */
 const MAX_JOIN_BYTES = 400
@@ -55,6 +58,8 @@ export class Link {
   #presence: Presence | undefined
   /** Asked for before the next JOIN: the nick that the user had before the connection broke. */
   #nickToRegain: string | undefined
+  /** The user's own nick, while a ghost has it and it is asked for again and again. */
+  #ghosted: { readonly nick: string; readonly until: number; next: number } | undefined
   #closed: Promise<void> = Promise.resolve()
   #toldAway: string | undefined
 
@@ -163,13 +168,15 @@ export class Link {
     this.rooms.clear()
     for (const room of rooms) this.rooms.set(this.fold(room.name), room)
     this.#identify()
+    this.#ghosted = undefined
+    if (this.fold(this.nick) !== this.fold(this.parts.username)) this.#watchNick(this.parts.username)
     if (this.#presence) this.setPresence(this.#presence)
     this.#toJoin = rooms
   }
 
   #identify(): void {
     const { password, username, config } = this.parts
-    if (!password || config.sendPass) return
+    if (!password || config.sendPass || this.connection.isAuthenticated) return
     const space = config.identify.indexOf(' ')
     const text = config.identify
       .slice(space + 1)
@@ -254,6 +261,41 @@ export class Link {
     }
     // Without it the join goes on under the nick of now, which is told.
     this.requests.expect(taken).catch(() => this.parts.count('nick-not-regained'))
+  }
+
+  /** Somebody else has the user's nick; it is taken back when it can be. */
+  #watchNick(nick: string): void {
+    const now = this.host.clock.monotonic()
+    this.#ghosted = { nick, until: now + REGAIN_FOR_MS, next: now + REGAIN_EVERY_MS }
+  }
+
+  /** The user took another nick of their own will: the old one is not asked for any more. */
+  keepNick(): void {
+    this.#ghosted = undefined
+  }
+
+  /** Who had a nick has gone, or has another: if it is the user's, it is asked for at once. */
+  nickFreed(key: string): void {
+    if (this.#ghosted !== undefined && this.fold(this.#ghosted.nick) === key) this.#retakeNick()
+  }
+
+  #retakeNick(): void {
+    const ghosted = this.#ghosted
+    const now = this.host.clock.monotonic()
+    if (ghosted === undefined) return
+    if (this.fold(ghosted.nick) === this.ownKey || now > ghosted.until) {
+      this.#ghosted = undefined
+      return
+    }
+    ghosted.next = now + REGAIN_EVERY_MS
+    const isAnswer = (line: Line): true | NetworkError | undefined => {
+      if (line.command === 'NICK' && this.fold(nickOf(line.source)) === this.ownKey) return true
+      const isRefusal = nickRefusals.has(line.command) && this.fold(line.params[1] ?? '') === this.fold(ghosted.nick)
+      return isRefusal ? new NetworkError('conflict', 'The nick is still taken.') : undefined
+    }
+    this.send(serialiseLine('NICK', [ghosted.nick]))
+    // Tried again in time; until then everybody knows the other nick.
+    this.requests.expect(isAnswer).catch(() => this.parts.count('nick-not-regained'))
   }
 
   #ask(rooms: readonly Room[]): void {
@@ -396,6 +438,7 @@ export class Link {
   #tick(): void {
     this.requests.tick()
     const now = this.host.clock.monotonic()
+    if (this.isOnline && this.#ghosted !== undefined && now >= this.#ghosted.next) this.#retakeNick()
     for (const room of [...this.rooms.values()]) {
       if (room.state === 'asked' && now - room.askedAt > JOIN_MS) {
         this.drop(room, { kind: 'refused', code: 'unavailable', reason: 'The IRC server did not answer.' })

@@ -64,6 +64,7 @@ export class IrcRooms implements Rooms {
     const { link } = this.#joined(id)
     requireNick(nick)
     if (nick === link.nick) return
+    link.keepNick()
     await ask(link, ['NICK', nick], line => line.command === 'NICK' && isOwn(link, line))
   }
 

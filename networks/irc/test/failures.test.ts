@@ -92,7 +92,7 @@ describe('servers that fail', { timeout: 120_000 }, () => {
     await using raw = await RawServer.start()
     for (const [words, code] of [
       ['Closing Link: romeo[127.0.0.1] (G-Lined: no gateways)', 'not-allowed'],
-      ['Your host is trying to (re)connect too fast -- throttled', 'unreachable'],
+      ['Your host is trying to (re)connect too fast -- throttled', 'rate-limited'],
     ] as const) {
       raw.onNick = (_, socket) => void socket.end(`ERROR :${words}\r\n`)
       const user = new GatewayUser(createConnector({ server: [`127.0.0.1:${raw.port}`] }).connector, 'romeo')

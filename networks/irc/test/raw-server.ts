@@ -11,6 +11,9 @@ export class RawServer implements AsyncDisposable {
     socket.write(`:raw.example 001 ${nick} :Welcome\r\n:raw.example 376 ${nick} :End\r\n`)
   }
 
+  /** What it says to any line besides; nothing by default. */
+  onLine: (line: string, socket: Socket) => void = () => {}
+
   private constructor() {
     this.#server = createServer(socket => {
       this.sockets.push(socket)
@@ -22,6 +25,7 @@ export class RawServer implements AsyncDisposable {
         rest = lines.pop() ?? ''
         for (const line of lines) {
           this.received.push(line)
+          this.onLine(line, socket)
           if (line.startsWith('NICK ')) this.onNick(line.slice(5), socket)
           const [, channel] = /^JOIN (#\S+)/.exec(line) ?? []
           if (channel)

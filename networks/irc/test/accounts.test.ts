@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { IrcClient, startNgircd } from '@spectrum/stack'
+import { createConnector, GatewayUser } from './gateway-user.ts'
+import { RawServer } from './raw-server.ts'
+import { servers } from './servers.ts'
+
+/** A server with SASL that takes one password; its list of capabilities comes in two lines. */
+async function saslServer(verdict: (text: string) => string): Promise<RawServer> {
+  const raw = await RawServer.start()
+  raw.onNick = () => {}
+  raw.onLine = (line, socket) => {
+    const say = (...lines: string[]) => socket.write(lines.map(each => `:raw.example ${each}\r\n`).join(''))
+    if (line === 'CAP LS 302') say('CAP * LS * :server-time', 'CAP * LS :sasl=EXTERNAL,PLAIN message-tags')
+    else if (line.startsWith('CAP REQ')) say(`CAP * ACK ${line.slice('CAP REQ '.length)}`)
+    else if (line === 'AUTHENTICATE PLAIN') socket.write('AUTHENTICATE +\r\n')
+    else if (line.startsWith('AUTHENTICATE '))
+      say(verdict(Buffer.from(line.slice('AUTHENTICATE '.length), 'base64').toString()))
+    else if (line === 'CAP END') say('001 romeo :Welcome', '376 romeo :End')
+  }
+  return raw
+}
+
+test('a user with a password logs in by SASL, and no nick service gets it', async () => {
+  await using raw = await saslServer(text =>
+    text === 'romeo\0romeo\0open-sesame' ? '903 romeo :done' : '904 romeo :SASL authentication failed',
+  )
+  const { connector } = createConnector({ server: [`127.0.0.1:${raw.port}`] })
+  const romeo = new GatewayUser(connector, 'romeo', 'open-sesame')
+  await romeo.host.online()
+  assert.ok(!raw.received.some(line => line.includes('PRIVMSG') || line.includes('open-sesame')))
+  await romeo.stop()
+})
+
+test('what SASL refuses is a wrong password, with the words of the server', async () => {
+  await using raw = await saslServer(() => '904 romeo :SASL authentication failed')
+  const { connector } = createConnector({ server: [`127.0.0.1:${raw.port}`] })
+  const romeo = new GatewayUser(connector, 'romeo', 'wrong-word')
+  await romeo.ended()
+  assert.ok(typeof romeo.outcome === 'object')
+  assert.equal(romeo.outcome.code, 'wrong-credentials')
+  assert.match(romeo.outcome.message, /SASL authentication failed/)
+  assert.ok(!romeo.host.logged.join('\n').includes('wrong-word'))
+})
+
+test('a nick that a ghost has is taken back at once when the ghost goes', async () => {
+  await using server = await startNgircd()
+  await using ghost = await IrcClient.connect({ port: server.port, nick: 'romeo' })
+  await ghost.join('#balcony')
+  const { connector } = createConnector({ server: [`127.0.0.1:${server.port}`] })
+  const romeo = new GatewayUser(connector, 'romeo')
+  await romeo.host.online()
+  await romeo.join('#balcony')
+  const joined = await romeo.host.next('room-joined')
+  assert.equal(joined.nick, 'romeo_')
+  await ghost[Symbol.asyncDispose]()
+  await romeo.host.next('occupant', ({ change }) => change.kind === 'renamed' && change.to === 'romeo')
+  await romeo.stop()
+})
+
+for (const { name, start } of servers.filter(server => server.name === 'ergo')) {
+  test(`an account of ${name} is logged in to by SASL`, async () => {
+    await using server = await start()
+    await using owner = await IrcClient.connect({ port: server.port, nick: 'romeo' })
+    owner.send('NS REGISTER open-sesame')
+    await owner.waitFor(/ 900 |ccount created/)
+    await owner[Symbol.asyncDispose]()
+    const { connector } = createConnector({ server: [`127.0.0.1:${server.port}`] })
+    const romeo = new GatewayUser(connector, 'romeo', 'open-sesame')
+    await romeo.host.online()
+    await romeo.stop()
+    const paris = new GatewayUser(connector, 'romeo', 'not-sesame')
+    await paris.ended()
+    assert.equal((paris.outcome as { code?: string }).code, 'wrong-credentials')
+  })
+}
