@@ -134,5 +134,8 @@ test('somebody leaves while no worker runs: clients are told when the next one h
   await addWorker()
   await neighbours.hears(user, /orchard: gone #gap\/mercutio/, joined)
   const since = neighbours.told(user).slice(joined)
-  assert.deepEqual(since, ['orchard: gone #gap/mercutio'])
+  assert.deepEqual(
+    since.filter(line => line.startsWith('orchard: ')),
+    ['orchard: gone #gap/mercutio'],
+  )
 })
