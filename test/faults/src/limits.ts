@@ -38,6 +38,19 @@ export const gapless = nothing(
   ({ toXmpp }) => toXmpp.excused['not connected'] + toXmpp.excused['in flight'],
 )
 
+/** What a frontend may have read from the XMPP server, or not yet read, and not published. */
+const unpublishedBytes = 512 * 1024
+/** A chat message of the load as the component stream carries it. */
+const stanzaBytes = 160
+
+/** A component stream has no acknowledgements: what was not read, or not stored, may be gone with it. */
+export const lostAtMostUnpublished: Limit = ({ toIrc, toXmpp }) => {
+  const bytes = (toIrc.lost + toXmpp.lost) * stanzaBytes
+  return bytes <= unpublishedBytes
+    ? undefined
+    : `lost: ${toIrc.lost + toXmpp.lost} lines, about ${bytes} bytes of stanzas, more than ${unpublishedBytes}`
+}
+
 /** Some lines of which the word is said. */
 function examples({ toIrc, toXmpp }: Result, word?: string): string {
   if (word === undefined) return ''

@@ -12,7 +12,7 @@ export const natsFull: Fault = {
   async inject({ system, load, miss, note }) {
     await Promise.all(system.gateway.workers.map(worker => worker.kill('SIGSTOP')))
     try {
-      await load.burst(180, 420, 8_000)
+      await load.burst(200, 700, 8_000)
       await delay(2_000)
       const told = load.ledger.judge(({ direction }) => direction === 'to IRC').refused
       note('told while it was full', told)

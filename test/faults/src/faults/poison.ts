@@ -1,5 +1,5 @@
 import { waitUntil } from '@spectrum/stack'
-import { nothingLost, orderKept } from '../limits.ts'
+import { lostAtMostUnpublished, nothingLost, nothingLostToXmpp, orderKept } from '../limits.ts'
 import type { Fault, Scene } from '../run.ts'
 import { jid } from '../system.ts'
 
@@ -41,7 +41,8 @@ export const poisonStanza: Fault = {
     load.poison(text)
     await oneDead({ system, miss }, before)
   },
-  limits: [...nothingLost, orderKept, flowsAgain],
+  // The stream that it ends takes with it what the server had written and we had not read.
+  limits: [nothingLostToXmpp, lostAtMostUnpublished, orderKept, flowsAgain],
 }
 
 async function oneDead({ system, miss }: Pick<Scene, 'system' | 'miss'>, before: number): Promise<void> {

@@ -1,17 +1,5 @@
-import { nobodyLeft, nothingDoubled, nothingLost, nothingRefused, orderKept } from '../limits.ts'
+import { lostAtMostUnpublished, nobodyLeft, nothingDoubled, nothingLost, nothingRefused, orderKept } from '../limits.ts'
 import type { Fault, Limit, Scene } from '../run.ts'
-
-/** What a frontend may have read from the XMPP server, or not yet read, and not published. */
-const unpublishedBytes = 512 * 1024
-/** A chat message of the load as the component stream carries it. */
-const stanzaBytes = 160
-
-const lostAtMostUnpublished: Limit = ({ toIrc, toXmpp }) => {
-  const bytes = (toIrc.lost + toXmpp.lost) * stanzaBytes
-  return bytes <= unpublishedBytes
-    ? undefined
-    : `lost: ${toIrc.lost + toXmpp.lost} lines, about ${bytes} bytes of stanzas, more than ${unpublishedBytes}`
-}
 
 async function killActive({ system, note, strikes }: Scene): Promise<void> {
   const active = await system.most(system.gateway.frontends, 'spectrum_frontend_active')

@@ -173,14 +173,22 @@ export class XmppPeer implements AsyncDisposable {
       )
       this.#isRegistered = true
     }
-    const isFromGateway = (text: string): boolean =>
-      text.startsWith('<presence') && attribute(text, 'from')?.split('/')[0] === gateway
-    await this.#ask(
-      `<presence/><presence to="${gateway}"/>`,
-      text => isFromGateway(text) && attribute(text, 'type') === undefined,
-    )
-    await this.#ask(this.#joining(), text => isOwn(text, room) && attribute(text, 'type') === undefined)
+    const isFromGateway = (text: string): boolean => attribute(text, 'from')?.split('/')[0] === gateway
+    await this.#insist(`<presence/><presence to="${gateway}"/>`, isFromGateway)
+    await this.#insist(this.#joining(), text => isOwn(text, room) || attribute(text, 'from') === `${room}/${name}`)
     this.#isJoined = true
+  }
+
+  /** Sends presence again and again while it is answered by an error: the gateway may come back later than the server. */
+  async #insist(presence: string, isAnswer: (text: string) => boolean): Promise<void> {
+    for (;;) {
+      const answer = await this.#ask(
+        presence,
+        text => text.startsWith('<presence') && attribute(text, 'type') !== 'unavailable' && isAnswer(text),
+      )
+      if (attribute(answer, 'type') !== 'error') return
+      await delay(retryMs)
+    }
   }
 
   #joining(): string {
