@@ -108,10 +108,10 @@ export class Load implements AsyncDisposable {
     this.removals.length = 0
     this.errors.length = 0
     const begun = performance.now()
-    this.#sources = this.#speaking(rates).map(({ perSecond, speak }, index, all) => ({
+    this.#sources = this.#speaking(rates).map(({ perSecond, speak }, index) => ({
       intervalMs: 1000 / perSecond,
-      // Spread over the interval, so that the load is even.
-      dueAt: begun + (index / all.length) * (1000 / perSecond),
+      // Spread over the interval by the golden section, so that the load is even, and that of each backend too.
+      dueAt: begun + ((index * 0.618034) % 1) * (1000 / perSecond),
       speak,
     }))
     this.#timer = setInterval(() => this.#tick(), 5)
