@@ -27,6 +27,8 @@ export interface ComponentOptions {
   onBarrier?(latencyMs: number): void
   /** So many stanzas are not written as they are too large, or not again as the server closes the stream for them. */
   onDiscarded?(reason: Discarded, stanzas: number): void
+  /** A stream ended with so many stanzas written and not confirmed: they are written again, or given back to their source. */
+  onUnconfirmed?(stanzas: number): void
 }
 
 /**
@@ -64,6 +66,7 @@ export class Component {
       now: options.now ?? (() => performance.now()),
       ...(options.onBarrier === undefined ? {} : { onBarrier: options.onBarrier.bind(options) }),
       ...(options.onDiscarded === undefined ? {} : { onDiscarded: options.onDiscarded.bind(options) }),
+      ...(options.onUnconfirmed === undefined ? {} : { onUnconfirmed: options.onUnconfirmed.bind(options) }),
     })
     this.#stream = new ComponentStream(
       { ...options, limits },

@@ -8,6 +8,7 @@ function harness(maxStanzaBytes = 2 * 1024 * 1024) {
   const abandoned: string[] = []
   const told: string[] = []
   const discarded: string[] = []
+  const unconfirmed: number[] = []
   const socket = { isDrained: true }
   const clock = { now: 0 }
   const output = new ConfirmedOutput({
@@ -15,6 +16,7 @@ function harness(maxStanzaBytes = 2 * 1024 * 1024) {
     to: 'gw',
     maxStanzaBytes,
     onDiscarded: (reason, stanzas) => discarded.push(`${stanzas} ${reason}`),
+    onUnconfirmed: stanzas => unconfirmed.push(stanzas),
     write: xml => {
       written += xml
     },
@@ -30,6 +32,7 @@ function harness(maxStanzaBytes = 2 * 1024 * 1024) {
     clock,
     told,
     discarded,
+    unconfirmed,
     socket,
     abandoned,
     confirmed,
@@ -61,6 +64,23 @@ const turn = () => new Promise(resolve => setImmediate(resolve))
 const barrierTime = () => new Promise(resolve => setTimeout(resolve, 30))
 
 describe('confirmed output', () => {
+  test('a stream that ends says how many stanzas were written and not confirmed', async () => {
+    const { output, send, take, unconfirmed } = harness()
+    output.opened()
+    send('a')
+    await turn()
+    take()
+    await barrierTime()
+    const [barrier = ''] = take()
+    const isReturned = output.returned(barrier)
+    send('b')
+    send('c')
+    await turn()
+    output.lost()
+    assert.ok(isReturned)
+    assert.deepEqual(unconfirmed, [2])
+  })
+
   test('one turn is one write, with a barrier soon after', async () => {
     const { output, send, take, confirmed } = harness()
     output.opened()

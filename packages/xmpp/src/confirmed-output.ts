@@ -29,6 +29,8 @@ export interface OutputOptions {
   readonly maxStanzaBytes: number
   /** So many stanzas are given up. */
   onDiscarded?(reason: Discarded, stanzas: number): void
+  /** A stream ended with so many stanzas written and not confirmed: they are written again on the next, or given back to their source. */
+  onUnconfirmed?(stanzas: number): void
   /** Writes to the live stream. */
   write(xml: string): void
   /** True when all that was written has gone to the kernel. */
@@ -192,6 +194,8 @@ export class ConfirmedOutput {
     this.#waiting.unshift(suspect === undefined ? again : again.filter(entry => entry !== suspect))
     this.#waitingLength += this.#unconfirmedLength
     this.#unconfirmedLength = this.#written = this.#confirmed = this.#unbarriered = 0
+    const stanzas = again.reduce((sum, entry) => (entry === suspect ? sum : sum + entry.stanzas), 0)
+    if (stanzas > 0) this.#options.onUnconfirmed?.(stanzas)
     this.#barriers = []
     if (suspect === undefined) return
     this.#waitingLength -= suspect.xml.length

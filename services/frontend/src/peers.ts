@@ -107,7 +107,7 @@ export class Peers implements Disposable {
       return parseElement(text(payload))
     } catch (error) {
       this.#options.log.warn({ err: error }, 'what another frontend passed on is no stanza')
-      this.#options.metrics.dropped.inc({ reason: 'forwarded-unreadable' })
+      this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'forwarded-unreadable' })
       return undefined
     }
   }

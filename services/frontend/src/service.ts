@@ -87,7 +87,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       if (link.component !== undefined)
         link.component.send({ stanzas: [xml], onPoison: () => deadEnds.answer(xml, link.component) })
       else if (link.successor !== undefined) peers.write(link.successor, xml)
-      else metrics.dropped.inc({ reason: 'standing-by' })
+      else metrics.dropped.inc({ kind: 'stanza', reason: 'standing-by' })
     },
   })
   const deadEnds = new DeadEnds({ bus, metrics, log, domain: addresses.domain })
@@ -164,7 +164,8 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         dispatch.departures.lost()
       },
       onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
-      onDiscarded: (reason, stanzas) => metrics.dropped.inc({ reason }, stanzas),
+      onDiscarded: (reason, stanzas) => metrics.dropped.inc({ kind: 'stanza', reason }, stanzas),
+      onUnconfirmed: stanzas => metrics.redelivered.inc({ kind: 'stanza', reason: 'stream-lost' }, stanzas),
     })
     if (outbox.isCongested) component.pause()
     const feed = new EventFeed(component, {
