@@ -72,6 +72,8 @@ export class ComponentStream {
   #silentAt = Number.NEGATIVE_INFINITY
   #probe: LifeProbe | undefined
   #isGivenUp = false
+  /** Stanzas that came right behind the handshake, which the library tells of a little later. */
+  #early: Element[] = []
 
   constructor(options: StreamOptions, listener: StreamListener) {
     this.#options = options
@@ -169,6 +171,7 @@ export class ComponentStream {
 
   resume(): void {
     this.#isPaused = false
+    this.#deliverEarly()
     this.#entity.socket?.resume()
   }
 
@@ -210,8 +213,11 @@ export class ComponentStream {
     entity._onData = data => entity.parser?.write(String(data))
     const onElement = entity._onElement.bind(entity)
     // Stanzas bypass the library's middleware: it would answer IQs by itself.
-    entity._onElement = element =>
-      this.#isOnline && isStanza(element) ? listener.onStanza(element) : onElement(element)
+    entity._onElement = element => {
+      if (!isStanza(element)) onElement(element)
+      else if (this.#isOnline) listener.onStanza(element)
+      else this.#early.push(element)
+    }
     entity.on('connecting', () => this.#onConnecting())
     entity.on('online', () => this.#onOnline())
     entity.on('error', error => this.#onError(error as Error & { condition?: string }))
@@ -221,12 +227,20 @@ export class ComponentStream {
   }
 
   #onConnecting(): void {
+    this.#early = []
     // What the next disconnect waits; the library reads it then.
     this.#entity.reconnect.delay = this.#nextDelay()
     clearTimeout(this.#watchdog)
     this.#watchdog = setTimeout(() => {
       if (!this.#isOnline) this.abandon('the handshake took too long')
     }, handshakeTimeoutMs)
+  }
+
+  #deliverEarly(): void {
+    if (!this.#isOnline) return
+    const early = this.#early
+    this.#early = []
+    for (const stanza of early) this.#listener.onStanza(stanza)
   }
 
   #nextDelay(): number {
@@ -251,6 +265,7 @@ export class ComponentStream {
     this.#options.log.info({ host, port }, 'component connected')
     if (this.#isPaused) this.#entity.socket?.pause()
     this.#listener.onOnline()
+    if (!this.#isPaused) this.#deliverEarly()
   }
 
   #onError(error: Error & { condition?: string }): void {
