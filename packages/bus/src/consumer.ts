@@ -320,10 +320,12 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
       },
       isOpen: () => this.#state === 'open',
       over: () => {
-        this.#trial = undefined
         this.#crashes = undefined
         this.#touch()
         log.info({ lane: this.#lane.key }, 'what was unfinished at the deaths is through')
+      },
+      ended: () => {
+        this.#trial = undefined
       },
     })
   }

@@ -12,7 +12,7 @@ test('owners that die without progress make the next one cautious; progress make
   assert.ok(first)
   const second = afterDeath({ ...cursor, crashes: first }, 25)
   assert.ok(Trial.isDue(second))
-  assert.deepEqual([second.deaths, second.until], [2, 25])
+  assert.deepEqual([second.deaths, second.until], [2, 20])
   assert.equal(Trial.isDue(afterDeath({ ...cursor, low: 11, crashes: first }, 25)), false)
   assert.equal(afterDeath({ ...cursor, low: 26, crashes: second }, 25), undefined)
 })
@@ -52,8 +52,21 @@ test('a trial hands one item after the other, buries what has its strikes, and t
       done.push('over')
       over.resolve()
     },
+    ended: () => void done.push('ended'),
   })
   for (const sequence of [10, 11, 12, 13, 14]) trial.offer(sequence)
   await over.promise
-  assert.deepEqual(done, ['stored', 'hand 10 1', 'bury 11', 'stored', 'hand 12 1', 'over', 'hand 13 0', 'hand 14 0'])
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual(done, [
+    'stored',
+    'hand 10 1',
+    'bury 11',
+    'stored',
+    'hand 12 1',
+    'over',
+    'stored',
+    'ended',
+    'hand 13 0',
+    'hand 14 0',
+  ])
 })

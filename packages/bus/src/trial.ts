@@ -2,8 +2,8 @@ import { type CrashRecord, type CursorRecord, positionsPerMessage } from './curs
 
 /** So many owners in a row died without progress, and the next one is cautious. */
 const deathsBeforeCaution = 2
-/** So many owners died while this item alone was tried, and it is put aside: whoever is killed by chance is not guilty. */
-export const strikesToBury = 2
+/** So many owners died while this item alone was tried, after two that died with it among others, and it is put aside. */
+export const strikesToBury = 1
 
 /**
  * What the next owner of a lane must know of an owner's death.
@@ -24,7 +24,8 @@ export function afterDeath(old: CursorRecord, until: number): CrashRecord | unde
   return {
     deaths: hasMoved ? 1 : before.deaths + 1,
     low: old.low,
-    until: Math.max(until, hasMoved ? 0 : before.until),
+    // What came after the first death was in nobody's hands at it.
+    until: hasMoved ? until : before.until,
     trying: [],
     suspects,
     strikes: hasMoved ? {} : strikes,
@@ -41,8 +42,10 @@ export interface TrialTarget<D> {
   /** Fulfils when the cursor is stored as it is now; rejects nothing. */
   stored(): Promise<void>
   isOpen(): boolean
-  /** All that was suspicious is through. */
+  /** All that was suspicious is through: the record says nothing of deaths any more. */
   over(): void
+  /** What comes from now on is not for the trial. */
+  ended(): void
 }
 
 export interface TrialTimes {
@@ -52,15 +55,22 @@ export interface TrialTimes {
   suspectPatienceMs: number
   /** All patience for items that are no suspects, together. */
   totalPatienceMs: number
+  /** How long an item stays noted when it is finished: what ends a process may do so a little later. */
+  aftermathMs: number
 }
 
-export const trialTimes: TrialTimes = { patienceMs: 250, suspectPatienceMs: 5_000, totalPatienceMs: 4_000 }
+export const trialTimes: TrialTimes = {
+  patienceMs: 250,
+  suspectPatienceMs: 5_000,
+  totalPatienceMs: 4_000,
+  aftermathMs: 5,
+}
 const pollMs = 5
 
 /**
  * Cautious work through what was unfinished when owners died again and again: one item after the other, each noted in the cursor
- * record before it is handed over. An item on which an owner dies twice while nothing else was being tried is put aside. On the
- * normal path there is no trial.
+ * record before it is handed over. An item on which an owner dies while nothing else was being tried is put aside: it was in
+ * flight at three deaths. On the normal path there is no trial.
  */
 export class Trial<D> {
   readonly #record: CrashRecord
@@ -95,13 +105,17 @@ export class Trial<D> {
   }
 
   async #work(): Promise<void> {
-    const { positionOf, bury, hand, stored, isOpen, over } = this.#target
+    const { positionOf, bury, hand, stored, isOpen, over, ended } = this.#target
     for (let delivery = this.#queue.shift(); delivery !== undefined && isOpen(); delivery = this.#queue.shift()) {
       const position = positionOf(delivery)
       if (position >= (this.#record.until + 1) * positionsPerMessage) {
         await this.#settled(true)
         this.#forget()
         over()
+        // A death over what follows is the first of its own series, so this must be known before.
+        await stored()
+        if (!isOpen()) return
+        ended()
         for (const each of [delivery, ...this.#queue.splice(0)]) hand(each)
         return
       }
@@ -118,7 +132,16 @@ export class Trial<D> {
       if (!isOpen()) return
       hand(delivery)
       await this.#settled(isSuspect)
+      await this.#aftermath()
     }
+  }
+
+  /** The record goes on naming what was finished last, until the next one is tried. */
+  async #aftermath(): Promise<void> {
+    const { aftermathMs, totalPatienceMs } = this.#times
+    if (this.#waitedMs >= totalPatienceMs) return
+    this.#waitedMs += aftermathMs
+    await new Promise(resolve => setTimeout(resolve, aftermathMs))
   }
 
   /** Until all that is tried is finished, or patience ends; what is not finished then stays noted. */
@@ -134,7 +157,6 @@ export class Trial<D> {
 
   #hasUnfinished(): boolean {
     this.#trying = this.#trying.filter(each => !this.#target.isFinished(each))
-    this.#note()
     return this.#trying.length > 0
   }
 

@@ -44,11 +44,11 @@ async function enter(user: string): Promise<number> {
 
 const output = () => [...past, current].map(worker => worker.output).join('\n')
 
-test('workers killed three times in a row: nothing is put aside, every line is said', async () => {
+test('workers killed twice in a row: nothing is put aside, every line is said', async () => {
   await enter(innocent)
   const from = neighbours.told(innocent).length
   for (let i = 0; i < 30; i++) neighbours.say(innocent, 'home', 'flock', `line ${i}`, `l${i}`)
-  for (let kill = 0; kill < 3; kill++) {
+  for (let kill = 0; kill < 2; kill++) {
     const victim = current
     await victim.kill('SIGKILL')
     for (let i = 0; i < 10; i++)
@@ -58,14 +58,14 @@ test('workers killed three times in a row: nothing is put aside, every line is s
       describe: output,
     })
   }
-  await neighbours.hears(innocent, /id=l59/, from)
+  await neighbours.hears(innocent, /id=l49/, from)
   const lines = neighbours
     .told(innocent)
     .slice(from)
     .flatMap(line => / id=l(\d+)$/.exec(line)?.[1] ?? [])
   assert.deepEqual(
     [...new Set(lines.map(Number))],
-    Array.from({ length: 60 }, (_, i) => i),
+    Array.from({ length: 50 }, (_, i) => i),
   )
   assert.ok(!output().includes('put aside'), output())
 })
@@ -107,7 +107,7 @@ test('a line that ends its worker again and again is put aside, its sender is to
   )
   const ms = performance.now() - crashedMs
   const crashes = past.length - before
-  assert.ok(crashes >= 3 && crashes <= 5, `${crashes} workers died`)
+  assert.ok(crashes >= 2 && crashes <= 4, `${crashes} workers died`)
   assert.ok(ms < 50_000, `${ms} ms until all else went on`)
   const failed = neighbours
     .told(guilty)
