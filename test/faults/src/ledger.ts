@@ -197,6 +197,7 @@ export class Ledger {
   }
 }
 
-function isOpen(entry: Entry): boolean {
+/** Neither heard, nor refused, nor excused. */
+export function isOpen(entry: Entry): boolean {
   return entry.heard === 0 && entry.refusal === undefined && entry.excuse === undefined
 }

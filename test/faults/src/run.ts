@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitUntil } from '@spectrum/stack'
-import type { Ledger, Stream, Verdict } from './ledger.ts'
+import { isOpen, type Ledger, type Stream, type Verdict } from './ledger.ts'
 import type { Load, LoadRates } from './load/load.ts'
 import type { Movement } from './load/room-watch.ts'
 import type { System, Topology } from './system.ts'
@@ -122,6 +122,11 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
     await settled(load.ledger, Math.max(2_000, settleMs - (stopped - end)))
     const movements = load.movementsSince(at)
     excuseGaps(load, fault.gap ?? 'none', at, stopped, movements)
+    const lost = [...load.ledger.lines()].filter(({ entry }) => isOpen(entry)).slice(0, 10)
+    if (lost.length > 0) {
+      const when = lost.map(({ stream, entry }) => `${stream.key} ${Math.round(entry.saidAt - at)}`)
+      notes['said so many ms after the fault began'] = when.join(' ')
+    }
     const result = report(fault, load, { at, end, recoveredAt, stopped, linesPerSecond, movements, notes, misses })
     return { ...result, misses: [...misses, ...fault.limits.flatMap(limit => limit(result) ?? [])] }
   } finally {

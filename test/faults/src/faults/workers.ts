@@ -65,11 +65,12 @@ export const rollingUpgrade: Fault = {
   name: 'rolling upgrade',
   topology: {},
   async inject({ system, note, miss }) {
+    const start = performance.now()
     for (const process of system.gateway.processes) {
       const begun = performance.now()
       await process.hold('SIGTERM')
       const seconds = (performance.now() - begun) / 1000
-      note(process.name, `${seconds.toFixed(1)} s`)
+      note(process.name, `${seconds.toFixed(1)} s at ${Math.round(begun - start)} ms`)
       if (seconds > 20) miss(`${process.name} took ${seconds.toFixed(1)} s to end, more than 20 s`)
       if (process.child.exitCode !== 0) miss(`${process.name} ended by ${process.child.exit}`)
       await process.resume()
