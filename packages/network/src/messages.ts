@@ -97,6 +97,8 @@ export interface ReceivedMessage {
   readonly id?: MessageId
   /** When it was said, when that is not now (history, offline messages): shown with XEP-0203. */
   readonly at?: Date
+  /** When it was said by the network's clock, where it tells: for {@link JoinRequest.history}, not shown. */
+  readonly saidAt?: Date
   readonly text: string
   readonly xhtml?: string
   readonly action?: boolean
@@ -168,7 +170,14 @@ export type NetworkEvent =
   /** The user's own presence was changed elsewhere. */
   | { readonly type: 'own-presence'; readonly presence: Presence }
   /** The user is in the room from now on. Sent before any occupant. `nick` is the user's own. */
-  | { readonly type: 'room-joined'; readonly room: RoomId; readonly nick: string; readonly facts?: RoomFacts }
+  | {
+      readonly type: 'room-joined'
+      readonly room: RoomId
+      readonly nick: string
+      readonly facts?: RoomFacts
+      /** When, by the network's clock, where it tells. */
+      readonly at?: Date
+    }
   /** The first list of occupants is complete: self-presence and subject may be shown now. */
   | { readonly type: 'room-ready'; readonly room: RoomId }
   /** A join failed (after {@link Rooms.join} had been accepted) or the user is out of the room. `why` tells which and by whom. */

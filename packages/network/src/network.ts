@@ -86,6 +86,11 @@ export interface Login {
   readonly account: Account
   /** The stored contact list, for networks that keep none themselves (Spectrum 2's BUDDIES). */
   readonly contacts: readonly Contact[]
+  /**
+   * When the last private message came, by the network's clock, before a connection broke or its process died. A network that
+   * keeps the past tells what others have written to the user since.
+   */
+  readonly lastPrivateAt?: Date
 }
 
 /** One per signed-in user. Methods are called in the user's order, one unfinished `send` at a time. */

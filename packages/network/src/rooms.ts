@@ -1,5 +1,5 @@
 import type { Form, FormValues } from './forms.ts'
-import type { RoomId, UserId } from './ids.ts'
+import type { MessageId, RoomId, UserId } from './ids.ts'
 import type { Presence } from './messages.ts'
 
 /** XEP-0045 section 5. `none` as a role is somebody who is not in the room. */
@@ -72,7 +72,15 @@ export interface JoinRequest {
    */
   readonly isReturn?: boolean
   /** How much of the past the user's client wants (XEP-0045 section 7.2.14); absent = the network's habit. */
-  readonly history?: { readonly maxMessages?: number; readonly since?: Date }
+  readonly history?: {
+    readonly maxMessages?: number
+    readonly since?: Date
+    /**
+     * The last line that the user's clients were told, where they know the room already: by the network's id, and when it was said
+     * by the network's clock. A network that keeps the past tells what was said after it, in order and before newer lines.
+     */
+    readonly after?: { readonly id?: MessageId; readonly at: Date }
+  }
 }
 
 /** Rooms of a session. Calls are made in the user's order; each fulfils when the network took the request. */
@@ -87,6 +95,8 @@ export interface Rooms {
   occupants(room: RoomId): Iterable<Occupant>
   /** The subject now, from memory. */
   subject(room: RoomId): { readonly text: string; readonly nick?: string; readonly at?: Date } | undefined
+  /** True where lines that were missed while the user was away are told after the next join: see {@link JoinRequest.history}. */
+  readonly fillsGaps?: (room: RoomId) => boolean
   readonly setSubject?: (room: RoomId, subject: string) => Promise<void> | void
   /** Changes the user's nick. IRC: in all rooms at once, told by `occupant` events with kind `renamed`. */
   readonly changeNick?: (room: RoomId, nick: string) => Promise<void> | void
