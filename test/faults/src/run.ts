@@ -141,9 +141,8 @@ async function talking(load: Load, since: number, deadlineMs: number): Promise<v
     everyMs: 20,
     describe: () => {
       const silent = load.silentSince(since)
-      const waiting = load.users.find(({ name, waitsFor }) => silent.includes(name) && waitsFor !== undefined)
-      const example = waiting ? `; ${waiting.name} waits for an answer to ${waiting.waitsFor?.slice(0, 160)}` : ''
-      return `${silent.length} users do not both hear and speak: ${silent.slice(0, 8).join(', ')}${example}`
+      const example = load.users.find(({ name }) => name === silent[0])?.state
+      return `${silent.length} users do not both hear and speak: ${silent.slice(0, 8).join(', ')}; the first is ${example}`
     },
   })
 }

@@ -42,6 +42,7 @@ export class XmppPeer implements AsyncDisposable {
   #acknowledged = 0
   #isJoined = false
   #isRegistered = false
+  #trouble = 'never any trouble'
   #running: Promise<void> | undefined
 
   constructor(options: XmppPeerOptions) {
@@ -50,9 +51,12 @@ export class XmppPeer implements AsyncDisposable {
     this.#splitter = new StanzaSplitter(text => this.#onText(text))
   }
 
-  /** What it said last and waits for an answer to; undefined when it waits for nothing. */
-  get waitsFor(): string | undefined {
-    return this.#waiting?.asked
+  /** How it fares, for a message about somebody who is silent. */
+  get state(): string {
+    const { resumed, anew } = this.counts
+    const waiting = this.#waiting === undefined ? '' : `, waits for an answer to ${this.#waiting.asked.slice(0, 160)}`
+    const socket = this.#socket?.destroyed ? 'closed' : 'open'
+    return `${this.#isJoined ? 'joined' : 'not joined'}, socket ${socket}, ${resumed} times resumed, ${anew} times anew${waiting}; ${this.#trouble}`
   }
 
   /** Connected to the own server and in the room, as far as it knows. */
@@ -99,8 +103,9 @@ export class XmppPeer implements AsyncDisposable {
         try {
           await this.#connect()
           break
-        } catch {
+        } catch (error) {
           // The server is away, or not up yet: that is what many of the faults are.
+          this.#trouble = (error as Error).message
           await delay(retryMs, undefined, { signal }).catch(() => undefined)
         }
     }
@@ -201,7 +206,12 @@ export class XmppPeer implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<string>()
     const socket = this.#socket
     const fail = (): void => reject(new Error(`${this.name} came no further than ${text.slice(0, 120)}`))
-    const timer = setTimeout(() => socket?.destroy(), stepMs)
+    // A connection that is over already will not tell so again.
+    if (socket === undefined || socket.destroyed) fail()
+    const timer = setTimeout(() => {
+      socket?.destroy()
+      fail()
+    }, stepMs)
     socket?.once('close', fail)
     this.#waiting = { asked: text, wanted, resolve }
     this.#send(text)
