@@ -1,12 +1,5 @@
 import { waitUntil } from '@spectrum/stack'
-import {
-  doubledAtMostLastMoment,
-  gapless,
-  nothingDoubled,
-  nothingLost,
-  nothingLostToIrc,
-  orderKept,
-} from '../limits.ts'
+import { doubledAtMostLastMoment, gapless, nothingDoubled, nothingLost, orderKept } from '../limits.ts'
 import type { Fault, Scene } from '../run.ts'
 
 const ergo = { irc: 'ergo' } as const
@@ -97,7 +90,7 @@ export const freezeWorker: Fault = {
     }
   },
   inspect: backUnderOwnNames,
-  limits: [nothingLostToIrc, doubledAtMostLastMoment, orderKept],
+  limits: killed,
 }
 
 /** A worker that still reaches IRC and no longer NATS: its IRC connections stand, and others take its users over. */
@@ -119,7 +112,7 @@ export const cutWorker: Fault = {
   },
   inspect: backUnderOwnNames,
   limits: [
-    nothingLostToIrc,
+    ...nothingLost,
     ({ toIrc, toXmpp, handledBefore, handledDuring }) =>
       toIrc.doubled + toXmpp.doubled <= handledBefore + handledDuring
         ? undefined
