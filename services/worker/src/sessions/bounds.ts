@@ -20,8 +20,10 @@ export const bounds = {
   essentialBytes: 640 * 1_024,
   /** Of a room's subject as it was told: 300 KiB of all rooms. */
   subjectBytes: 1_024,
-  /** Of occupants, about two thousand: a snapshot is written often. */
+  /** Of occupants by name, about two thousand of all rooms: a snapshot is written often. */
   nickBytes: 32 * 1_024,
+  /** Of occupants beyond those: 4 bytes each. */
+  hashes: 12_288,
 } as const
 
 /** The beginning of the text, of so many bytes of UTF-8 at most and without half a character. */
@@ -74,7 +76,11 @@ function essentialBytes(session: Session): number {
   for (const [name, { status }] of session.resources.entries()) bytes += size(name) + size(status) + 3 * fieldBytes
   for (const room of session.rooms) {
     // Once for each spelling of the room's JID.
-    const head = size(room.name) + size(room.nick) + Math.max(sealedBytes(room.password), sealedBytes(room.asked))
+    const head =
+      fieldBytes +
+      size(room.name) +
+      size(room.shownNick) +
+      Math.max(sealedBytes(room.password), sealedBytes(room.asked))
     for (const { node, resources } of room.views) {
       bytes += head + size(node)
       for (const name of resources) bytes += size(name)

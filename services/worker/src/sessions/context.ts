@@ -20,6 +20,8 @@ export interface SessionLimits {
   readonly lastRetryMs: number
   /** A session that no resource ever used ends after this: 2 min. */
   readonly unusedMs: number
+  /** So long clients are told nothing of it when a return gave them another nick: 5 min. */
+  readonly ghostMs: number
 }
 
 export const defaultLimits: SessionLimits = {
@@ -30,6 +32,7 @@ export const defaultLimits: SessionLimits = {
   firstRetryMs: 1_000,
   lastRetryMs: 300_000,
   unusedMs: 120_000,
+  ghostMs: 300_000,
 }
 
 /** What all sessions of a worker share. */

@@ -4,6 +4,7 @@ import { tellContact, tellContacts } from './contacts.ts'
 import { sendMessage } from './messages.ts'
 import { messagesReturned } from './missed-lines.ts'
 import { available, unavailable } from './occupants.ts'
+import { shownOccupants } from './own-nick.ts'
 import { addressOf, enter, joinRoom, leaveRoom, selfPing, setSubject, takeOut } from './rooms.ts'
 import type { Session } from './session.ts'
 
@@ -75,8 +76,9 @@ function probePresence(session: Session, { resource, stanzaId }: Command, { of }
   const view = room?.viewOf(resource)
   if (room === undefined || view === undefined)
     return tellContact(session, session.context.connector.parseUser(address.name), to)
-  if (address.resource === '') return enter(session, room, { resource, node: view.node, nick: room.nick, stanzaId })
-  for (const occupant of session.connection.rooms?.occupants(room.id) ?? [])
+  if (address.resource === '')
+    return enter(session, room, { resource, node: view.node, nick: room.shownNick, stanzaId })
+  for (const occupant of shownOccupants(session, room))
     if (occupant.nick === address.resource)
       return session.tell({ $case: 'occupantPresence', value: available(room, view.node, occupant) }, to)
   session.tell({ $case: 'occupantPresence', value: unavailable(room, view.node, address.resource) }, to)

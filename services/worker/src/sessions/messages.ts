@@ -20,6 +20,7 @@ import {
 } from '@spectrum/network'
 import { messageFailure } from './answers.ts'
 import { bareJid } from './events.ts'
+import { reveal } from './own-nick.ts'
 import type { Room } from './room.ts'
 import { addressOf, notJoined } from './rooms.ts'
 import type { Session } from './session.ts'
@@ -66,7 +67,7 @@ function reflected(session: Session, command: Command, value: SendMessage, room:
 function reflect(session: Session, command: Command, value: SendMessage, room: Room, sent: SentMessage): void {
   for (const { node, resources } of room.views) {
     const message: MessageReceived = {
-      from: room.address(node, room.nick),
+      from: room.address(node, room.shownNick),
       kind: MessageReceived_Kind.KIND_GROUPCHAT,
       body: sent.text === undefined ? value.body : restored(value.body, sent.text),
       xhtml: sent.text === undefined ? value.xhtml : '',
@@ -156,7 +157,10 @@ export function messageReceived(session: Session, event: ReceivedMessage): void 
   if (room === undefined) return session.suppressed('message', 'not-joined')
   if (room.state !== 'joined') return hold(session, room, event)
   const isPrivate = chat.kind === 'occupant'
-  const nick = isPrivate ? chat.nick : (from.nick ?? (from.self ? room.nick : ''))
+  // A ghost says nothing now: somebody else has the nick.
+  const isGhosts = room.hasGhost && !isPrivate && !from.self && from.nick === room.toldNick
+  if (isGhosts && event.at === undefined) reveal(session, room)
+  const nick = isPrivate ? chat.nick : room.shown(from.nick ?? (from.self ? room.nick : ''))
   const kind = isPrivate ? MessageReceived_Kind.KIND_UNSPECIFIED : MessageReceived_Kind.KIND_GROUPCHAT
   let key = networkKey
   for (const { node, resources } of room.views) {

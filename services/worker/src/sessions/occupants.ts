@@ -60,6 +60,14 @@ export function digest({ affiliation, role, away }: Occupant): string {
   return away === undefined ? (ranks[affiliation]?.[role] ?? '') : `${affiliation} ${role} ${away}`
 }
 
+/** 32 bits that stand for an occupant and its look (FNV-1a over UTF-16 units), where there is no room for names. */
+export function fingerprint(nick: string, look: string): number {
+  let hash = 0x811c9dc5
+  const text = `${nick}\0${look}`
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}
+
 // Strings made once: a digest is kept for every occupant of every room of every session.
 const ranks = Object.fromEntries(
   Object.keys(affiliations).map(affiliation => [

@@ -22,12 +22,18 @@ export function restore(session: Session, snapshot: SessionSnapshot): void {
     lookOf,
     looks,
     toldSubject,
+    ghostUntilMs,
+    ownLook,
+    toldHashes,
   } of snapshot.rooms) {
     const room = session.rooms.obtain({ name, node, resource: nick })
     if (resources.length > 0) {
       room.password = password
       room.toldNick = nick
+      if (ghostUntilMs > 0) room.ghostUntilMs = ghostUntilMs
     }
+    if (ownLook !== '') room.toldSelf = ownLook
+    if (toldHashes.length > 0) room.toldHashes = new Set(toldHashes)
     // Whoever is missing when the room is joined again has left. Of older snapshots nobody knows the looks: told again.
     for (const [index, occupant] of occupants.entries()) room.told.set(occupant, looks[lookOf[index] ?? -1] ?? '')
     if (toldSubject !== undefined && resources.length > 0) room.toldSubject = toldSubject

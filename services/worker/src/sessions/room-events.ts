@@ -1,10 +1,12 @@
-import { Affiliation, Show } from '@spectrum/messages'
+import { Affiliation } from '@spectrum/messages'
 import type { NetworkEvent, Occupant, OccupantChange } from '@spectrum/network'
 import { NetworkError } from '@spectrum/network'
-import { available, codes, digest, unavailable } from './occupants.ts'
+import { available, codes, digest, fingerprint, unavailable } from './occupants.ts'
+import { concealed, settleOwnNick, shownOccupants } from './own-nick.ts'
 import type { Room } from './room.ts'
 import { abandon, enter, refuseJoins, remember, tellSubject } from './rooms.ts'
 import type { Session } from './session.ts'
+import { tellRename, tellViews } from './views.ts'
 
 // XEP-0045, what the network tells of rooms.
 
@@ -49,26 +51,27 @@ export function roomReady(session: Session, { room: id }: Of<'room-ready'>): voi
 
 function tellDifference(session: Session, room: Room): void {
   const before = room.told
+  const hashes = room.toldHashes
   const hadViews = room.views.length > 0
-  let self: Occupant | undefined
+  const isKnown = (nick: string, look: string) =>
+    before.get(nick) === look || (hashes.size > 0 && hashes.has(fingerprint(nick, look)))
   room.told = new Map()
-  for (const occupant of session.connection.rooms?.occupants(room.id) ?? []) {
+  room.toldHashes = new Set()
+  settleOwnNick(session, room, hadViews)
+  for (const occupant of shownOccupants(session, room)) {
+    const look = digest(occupant)
     if (occupant.self) {
-      self = occupant
+      if (hadViews && room.toldSelf !== undefined && room.toldSelf !== look)
+        tellViews(session, room, node => available(room, node, occupant))
+      room.toldSelf = look
       continue
     }
     remember(room, occupant)
-    if (hadViews && before.get(occupant.nick) !== digest(occupant))
-      tellViews(session, room, node => available(room, node, occupant))
+    if (hadViews && !isKnown(occupant.nick, look)) tellViews(session, room, node => available(room, node, occupant))
   }
   if (hadViews)
     for (const nick of before.keys())
       if (!room.told.has(nick)) tellViews(session, room, node => unavailable(room, node, nick))
-  if (hadViews && room.toldNick !== undefined && room.toldNick !== room.nick) {
-    const occupant = self ?? { nick: room.nick, affiliation: 'none', role: 'participant', self: true }
-    tellRename(session, room, { ...occupant, nick: room.toldNick }, room.nick)
-  }
-  room.toldNick = room.nick
   const subject = session.connection.rooms?.subject(room.id)?.text ?? ''
   if (hadViews && room.toldSubject !== undefined && room.toldSubject !== subject)
     for (const { node, resources } of room.views) tellSubject(session, room, node, resources)
@@ -85,7 +88,9 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
   const reason = why.reason ?? ''
   if (why.kind === 'refused') {
     if (wasIn)
-      tellViews(session, room, node => unavailable(room, node, room.nick, { codes: [codes.self, codes.error], reason }))
+      tellViews(session, room, node =>
+        unavailable(room, node, room.shownNick, { codes: [codes.self, codes.error], reason }),
+      )
     room.views = []
     room.state = 'waiting'
     return refuseJoins(session, room, new NetworkError(why.code, reason || 'The room did not let you in.'))
@@ -94,7 +99,7 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
   const actor = 'actor' in why ? (why.actor ?? '') : ''
   const affiliation = why.kind === 'banned' ? outcast : none
   tellViews(session, room, node =>
-    unavailable(room, node, room.nick, { codes: [codes.self, ...code], actor, reason, affiliation }),
+    unavailable(room, node, room.shownNick, { codes: [codes.self, ...code], actor, reason, affiliation }),
   )
   room.views = []
   room.state = 'waiting'
@@ -113,22 +118,30 @@ function rejoin(session: Session, room: Room): void {
   session.rejoin(room)
 }
 
-export function occupantChanged(session: Session, { room: id, occupant, change }: Of<'occupant'>): void {
+export function occupantChanged(session: Session, event: Of<'occupant'>): void {
+  const { room: id } = event
   const room = session.rooms.get(id)
   if (room === undefined) return session.suppressed('occupant', 'not-wanted')
   // Until the list is complete it is the network's memory that counts.
-  if (room.state !== 'joined') return followOwnNick(room, occupant, change)
+  if (room.state !== 'joined') return followOwnNick(room, event.occupant, event.change)
+  const shown = room.hasGhost ? concealed(session, room, event.occupant, event.change) : event
+  if (shown === undefined) return session.suppressed('occupant', 'own-nick-ghost')
+  const { occupant, change } = shown
   switch (change.kind) {
     case 'present':
     case 'joined':
     case 'changed': {
-      if (occupant.self !== true) {
+      if (occupant.self) {
+        room.toldSelf = digest(occupant)
+        session.snapshots.markOutdated()
+      } else {
         // The list may be told again by a network that was asked to join twice.
         if (change.kind === 'present' && room.told.get(occupant.nick) === digest(occupant)) return
         remember(room, occupant)
         if (change.kind !== 'changed') session.snapshots.markOutdated()
       }
-      const details = change.kind === 'changed' ? { actor: change.actor ?? '', reason: change.reason ?? '' } : {}
+      const details =
+        change.kind === 'changed' ? { actor: room.shown(change.actor ?? ''), reason: change.reason ?? '' } : {}
       return tellViews(session, room, node => available(room, node, occupant, details))
     }
     case 'left':
@@ -143,7 +156,7 @@ export function occupantChanged(session: Session, { room: id, occupant, change }
         ? { status: change.reason ?? '' }
         : {
             codes: [change.kind === 'kicked' ? codes.kicked : codes.banned],
-            actor: change.actor ?? '',
+            actor: room.shown(change.actor ?? ''),
             reason: change.reason ?? '',
             affiliation: change.kind === 'banned' ? outcast : none,
           }
@@ -167,18 +180,6 @@ function followOwnNick(room: Room, occupant: Occupant, change: OccupantChange): 
   if (occupant.self && change.kind === 'renamed') room.nick = change.to
 }
 
-/** XEP-0045 section 7.6: the old nick goes with 303, the new one comes. */
-function tellRename(session: Session, room: Room, occupant: Occupant, to: string): void {
-  const own = occupant.self ? [codes.self] : []
-  tellViews(session, room, node => ({
-    ...available(room, node, occupant),
-    show: Show.SHOW_OFFLINE,
-    codes: [codes.newNick, ...own],
-    newNick: to,
-  }))
-  tellViews(session, room, node => available(room, node, { ...occupant, nick: to }))
-}
-
 export function subjectChanged(session: Session, { room: id, subject, nick, at }: Of<'room-subject'>): void {
   const room = session.rooms.get(id)
   if (room === undefined) return session.suppressed('room-subject', 'not-wanted')
@@ -187,20 +188,11 @@ export function subjectChanged(session: Session, { room: id, subject, nick, at }
   room.toldSubject = subject
   for (const { node, resources } of room.views) {
     const value = {
-      from: room.address(node, nick),
+      from: room.address(node, room.shown(nick ?? '')),
       subject,
       id: session.nextKey(),
       ...(at === undefined ? {} : { delayedAtMs: at.getTime() }),
     }
     session.tell({ $case: 'subjectChanged', value }, resources)
   }
-}
-
-export function tellViews(
-  session: Session,
-  room: Room,
-  presence: (node: string) => ReturnType<typeof available>,
-): void {
-  for (const { node, resources } of room.views)
-    session.tell({ $case: 'occupantPresence', value: presence(node) }, resources)
 }

@@ -47,6 +47,13 @@ export class Room {
   /** The user's own nick as the views know it; undefined when they know none. */
   toldNick: string | undefined
   toldSubject: string | undefined
+  /** How the user's own occupant was told to look; undefined when that is not known. */
+  toldSelf: string | undefined
+  /** Until it is joined again: occupants that the views know beside those in {@link told}, as hashes. */
+  toldHashes: ReadonlySet<number> = new Set()
+  /** Until then the views go on seeing `toldNick`, which a ghost may have, instead of `nick`: milliseconds since the epoch. */
+  ghostUntilMs: number | undefined
+  ghostTimer: NodeJS.Timeout | undefined
   /** What came before the room was complete and must be told after it. */
   held: NetworkEvent[] = []
   deadline: NodeJS.Timeout | undefined
@@ -59,6 +66,32 @@ export class Room {
 
   get isEmpty(): boolean {
     return this.views.length === 0 && this.pending.length === 0
+  }
+
+  /** The network calls the user otherwise than clients are told for now. */
+  get hasGhost(): boolean {
+    return this.ghostUntilMs !== undefined
+  }
+
+  /** The user's own nick as clients are to see it. */
+  get shownNick(): string {
+    return this.hasGhost ? (this.toldNick ?? this.nick) : this.nick
+  }
+
+  /** A nick that the network names, as clients are to see it. */
+  shown(nick: string): string {
+    return nick === this.nick ? this.shownNick : nick
+  }
+
+  forgetGhost(): void {
+    clearTimeout(this.ghostTimer)
+    this.ghostTimer = undefined
+    this.ghostUntilMs = undefined
+  }
+
+  stopTimers(): void {
+    clearTimeout(this.deadline)
+    clearTimeout(this.ghostTimer)
   }
 
   viewOf(resource: string): View | undefined {
@@ -144,7 +177,7 @@ export class RoomTable {
   }
 
   delete(room: Room): void {
-    clearTimeout(room.deadline)
+    room.stopTimers()
     this.#byId.delete(room.id)
     for (const [node, other] of this.#byNode) if (other === room) this.#byNode.delete(node)
   }

@@ -12,6 +12,7 @@ import { type FailureCode, type JoinRequest, NetworkError, type Occupant } from 
 import { assertJoinFits } from './bounds.ts'
 import { tellMissed } from './missed-lines.ts'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
+import { reveal, shownOccupants } from './own-nick.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
 
@@ -28,7 +29,7 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
   const room = session.rooms.obtain(to)
   const view = room.viewOf(resource)
   if (view !== undefined) {
-    if (to.resource !== room.nick) return changeNick(session, room, to.resource)
+    if (to.resource !== room.shownNick) return changeNick(session, room, to.resource)
     // A client that joins again has lost its state (XEP-0045 section 7.2.1 knows no such error).
     if (value.hasMucElement && room.state === 'joined')
       enter(session, room, { resource, node: view.node, nick: to.resource, stanzaId })
@@ -36,7 +37,7 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
   }
   // No new join, but what somebody says who is waiting to get in: a change of nick (section 7.6), or of what they show.
   if (!value.hasMucElement && room.concerns(resource))
-    return to.resource === room.nick ? undefined : changeNick(session, room, to.resource)
+    return to.resource === room.shownNick ? undefined : changeNick(session, room, to.resource)
   if (room.isEmpty) room.nick = to.resource
   const join = {
     resource,
@@ -69,7 +70,7 @@ export function requestJoin(session: Session, room: Room): void {
   const ask = (password?: string) =>
     rooms.join({
       room: room.id,
-      nick: room.nick,
+      nick: room.shownNick,
       ...isReturn,
       ...history,
       ...(password === undefined ? {} : { password }),
@@ -96,8 +97,8 @@ export function enter(session: Session, room: Room, join: PendingJoin): void {
   const { resource, node, nick, stanzaId } = join
   const to = [resource]
   room.admit(resource, node)
-  let self: Occupant = plainSelf(room.nick)
-  for (const occupant of session.connection.rooms?.occupants(room.id) ?? []) {
+  let self: Occupant = plainSelf(room.shownNick)
+  for (const occupant of shownOccupants(session, room)) {
     if (occupant.self) self = occupant
     else session.tell({ $case: 'occupantPresence', value: available(room, node, occupant) }, to)
   }
@@ -112,7 +113,7 @@ export function enter(session: Session, room: Room, join: PendingJoin): void {
 export function tellSubject(session: Session, room: Room, node: string, resources: readonly string[]): void {
   const subject = session.connection.rooms?.subject(room.id)
   const value = {
-    from: room.address(node, subject?.nick),
+    from: room.address(node, room.shown(subject?.nick ?? '')),
     subject: subject?.text ?? '',
     id: session.nextKey(),
     ...(subject?.at === undefined ? {} : { delayedAtMs: subject.at.getTime() }),
@@ -133,7 +134,7 @@ export function takeOut(session: Session, room: Room, resource: string, reason: 
   if (removed === undefined) return
   session.markChanged()
   if (removed.wasIn) {
-    const value = unavailable(room, removed.node, room.nick, { codes: [codes.self], status: reason })
+    const value = unavailable(room, removed.node, room.shownNick, { codes: [codes.self], status: reason })
     session.tell({ $case: 'occupantPresence', value }, [resource])
   }
   if (room.isEmpty) abandon(session, room, reason)
@@ -179,6 +180,8 @@ export const notJoined = (): NetworkError => new NetworkError('not-joined', 'You
 function changeNick(session: Session, room: Room, nick: string): void | Promise<void> {
   const change = () => {
     const { rooms } = session.connection
+    // The network calls the user so already.
+    if (nick === room.nick) return reveal(session, room)
     if (rooms?.changeNick === undefined) throw new NetworkError('not-supported', 'Nicks cannot be changed here.')
     return session.connection.guarded(rooms.changeNick(room.id, nick))
   }

@@ -19,10 +19,10 @@ import { Readiness } from './readiness.ts'
 import { Receipts } from './receipts.ts'
 import { RecentKeys } from './recent-keys.ts'
 import { type Room, RoomTable } from './room.ts'
-import { tellViews } from './room-events.ts'
 import { awaitAnswer, refuseJoins, requestJoin } from './rooms.ts'
 import { SentMessages } from './sent-messages.ts'
 import { Snapshots, snapshotOf } from './snapshots.ts'
+import { tellViews } from './views.ts'
 
 export interface SessionStart {
   readonly user: string
@@ -312,7 +312,9 @@ export class Session {
 
   async #endOnce(reason: string): Promise<void> {
     for (const room of [...this.rooms]) {
-      tellViews(this, room, node => unavailable(room, node, room.nick, { codes: [codes.self, codes.shutdown], reason }))
+      tellViews(this, room, node =>
+        unavailable(room, node, room.shownNick, { codes: [codes.self, codes.shutdown], reason }),
+      )
       this.rooms.delete(room)
     }
     for (let lost = this.missed.clear(); lost > 0; lost--) this.suppressed('messagesReturned', 'signed-out')
@@ -342,7 +344,7 @@ export class Session {
   }
 
   async #halt(): Promise<void> {
-    for (const room of this.rooms) clearTimeout(room.deadline)
+    for (const room of this.rooms) room.stopTimers()
     await this.connection.stop()
     await this.snapshots.close()
   }

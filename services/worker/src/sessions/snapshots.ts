@@ -1,6 +1,8 @@
-import type { SessionSnapshot, SessionSnapshot_JoinedRoom } from '@spectrum/messages'
+import { SessionSnapshot, SessionSnapshot_JoinedRoom } from '@spectrum/messages'
 import { type FailureCode, type Logger, NetworkError } from '@spectrum/network'
 import { bounds } from './bounds.ts'
+import { fingerprint } from './occupants.ts'
+import type { Room } from './room.ts'
 import type { Session } from './session.ts'
 
 export interface SnapshotsOptions {
@@ -185,31 +187,50 @@ export class Snapshots {
 const storable = (subject: string | undefined): string | undefined =>
   subject !== undefined && Buffer.byteLength(subject) <= bounds.subjectBytes ? subject : undefined
 
+type Told = Pick<SessionSnapshot_JoinedRoom, 'occupants' | 'lookOf' | 'looks' | 'ownLook' | 'toldHashes'>
+
+const emptyRoom: SessionSnapshot_JoinedRoom = SessionSnapshot_JoinedRoom.create()
+const nothingTold: Told = { occupants: [], lookOf: [], looks: [], ownLook: '', toldHashes: [] }
+
+/** What the views know: by name as far as the space goes, then as hashes. Whoever is in neither is told again. */
+function toldOf(room: Room, space: { bytes: number; hashes: number }): Told {
+  const told: Told = { ...nothingTold, occupants: [], lookOf: [], toldHashes: [] }
+  const looks = new Map<string, number>()
+  const take = (bytes: number): boolean => {
+    const isEnough = bytes <= space.bytes
+    if (isEnough) space.bytes -= bytes
+    return isEnough
+  }
+  const { toldSelf = '' } = room
+  if (take(Buffer.byteLength(toldSelf) + 4)) told.ownLook = toldSelf
+  for (const [nick, look] of room.told) {
+    const lookBytes = looks.has(look) ? 0 : Buffer.byteLength(look) + 4
+    if (take(Buffer.byteLength(nick) + 4 + lookBytes)) {
+      if (lookBytes > 0) looks.set(look, looks.size)
+      told.occupants.push(nick)
+      told.lookOf.push(looks.get(look) ?? 0)
+    } else if (space.hashes-- > 0) told.toldHashes.push(fingerprint(nick, look))
+    else break
+  }
+  for (const hash of room.toldHashes) if (space.hashes-- > 0) told.toldHashes.push(hash)
+  return { ...told, looks: [...looks.keys()] }
+}
+
 /** What a new owner needs to go on. A room whose JID is spelled in several ways is written once for each. */
 export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
   const rooms: SessionSnapshot_JoinedRoom[] = []
-  let nickBytes = isLean ? 0 : bounds.nickBytes
+  const space = isLean ? { bytes: 0, hashes: 0 } : { bytes: bounds.nickBytes, hashes: bounds.hashes }
   for (const room of session.rooms) {
     const nodes = new Set([...room.views.map(view => view.node), ...room.pending.map(join => join.node)])
-    // All of a room's or none: who is missing when the room is joined again has left.
-    let occupants: string[] = room.views.length > 0 ? [...room.told.keys()] : []
-    let bytes = 0
-    for (const nick of occupants) bytes += Buffer.byteLength(nick) + 4
-    const looks = new Map<string, number>()
-    for (const nick of occupants) {
-      const look = room.told.get(nick) ?? ''
-      if (looks.has(look)) continue
-      looks.set(look, looks.size)
-      bytes += Buffer.byteLength(look) + 4
-    }
-    if (bytes <= nickBytes) nickBytes -= bytes
-    else occupants = []
-    let toldSubject = isLean || room.views.length === 0 ? undefined : storable(room.toldSubject)
+    const isIn = room.views.length > 0
+    let told = isIn ? toldOf(room, space) : nothingTold
+    let toldSubject = isLean || !isIn ? undefined : storable(room.toldSubject)
     for (const node of nodes) {
       rooms.push({
+        ...emptyRoom,
         name: room.name,
         node,
-        nick: room.nick,
+        nick: room.shownNick,
         resources: [...(room.views.find(view => view.node === node)?.resources ?? [])],
         password: room.views.length > 0 ? room.password : room.passwordToAsk,
         pending: Object.fromEntries(
@@ -218,16 +239,16 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
             stanzaId,
           ]),
         ),
-        occupants,
-        lookOf: occupants.map(nick => looks.get(room.told.get(nick) ?? '') ?? 0),
-        looks: occupants.length > 0 ? [...looks.keys()] : [],
+        ...told,
         toldSubject,
+        ghostUntilMs: isIn ? (room.ghostUntilMs ?? 0) : 0,
       })
-      occupants = []
+      told = nothingTold
       toldSubject = undefined
     }
   }
   return {
+    ...SessionSnapshot.create(),
     generation: session.generation,
     username: session.username,
     resources: [...session.resources.entries()].map(([resource, { show, status, priority }]) => ({
