@@ -302,10 +302,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   #beginTrial(crashes: CrashRecord): Trial<LaneDelivery<T>> {
     const { log } = this.#context.connection
     const { deaths, strikes } = crashes
-    log.warn(
-      { lane: this.#lane.key, deaths, strikes },
-      'owners of a lane died again and again: its items are tried one by one',
-    )
+    let hasTried = false
     return new Trial(crashes, {
       positionOf: ({ position }) => position,
       isFinished: delivery => delivery.isFinished,
@@ -315,14 +312,20 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
       },
       bury: delivery => this.#buryPoison(delivery),
       stored: () => {
+        if (!hasTried) {
+          const facts = { lane: this.#lane.key, deaths, strikes }
+          log.warn(facts, 'owners of a lane died again and again: its items are tried one by one')
+        }
+        hasTried = true
         this.#touch()
         return this.committed()
       },
       isOpen: () => this.#state === 'open',
       over: () => {
+        if (hasTried) log.info({ lane: this.#lane.key }, 'what was unfinished at the deaths is through')
+        hasTried = true
         this.#crashes = undefined
         this.#touch()
-        log.info({ lane: this.#lane.key }, 'what was unfinished at the deaths is through')
       },
       ended: () => {
         this.#trial = undefined

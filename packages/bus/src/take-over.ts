@@ -2,7 +2,7 @@ import type { Bucket } from './bucket.ts'
 import type { Connection } from './connection.ts'
 import { type CursorRecord, emptyCursor } from './cursor.ts'
 import type { Ownership } from './ownership.ts'
-import { jetStreamApi, type Lane } from './subjects.ts'
+import { jetStreamApi, type Lane, laneFilter } from './subjects.ts'
 import { ConflictError } from './table.ts'
 import { afterDeath } from './trial.ts'
 
@@ -17,11 +17,7 @@ export async function takeOver(
   lane: Lane,
   ownership: Ownership,
 ): Promise<{ record: CursorRecord; revision: number }> {
-  // Of all lanes in the stream: too late an end costs a little caution.
-  const until = ownership.isTakeOver
-    ? (await connection.api<{ state: { last_seq: number } }>(jetStreamApi.streamInfo(lane.stream), undefined)).state
-        .last_seq
-    : 0
+  const until = ownership.isTakeOver ? await endOf(connection, lane) : 0
   for (;;) {
     const entry = await cursors.get(lane.key)
     const old = entry?.value ?? emptyCursor
@@ -42,4 +38,15 @@ export async function takeOver(
       if (!(error instanceof ConflictError)) throw error
     }
   }
+}
+
+/** The last sequence that the lane may hold: the stream's, of all its lanes, or 0 when this one is empty. */
+async function endOf(connection: Connection, lane: Lane): Promise<number> {
+  interface Info {
+    state: { last_seq: number; subjects?: Record<string, number> | null }
+  }
+  const { state } = await connection.api<Info>(jetStreamApi.streamInfo(lane.stream), {
+    subjects_filter: laneFilter(lane),
+  })
+  return Object.keys(state.subjects ?? {}).length === 0 ? 0 : state.last_seq
 }
