@@ -10,7 +10,6 @@ const awayMs = 2_000
 export const restartProsody: Fault = {
   name: 'Prosody SIGTERM and back',
   topology: {},
-  isShort: true,
   async inject({ system }) {
     await system.xmpp.stop()
     await delay(awayMs)

@@ -58,6 +58,7 @@ export const killRouters: Fault = {
 export const killPostgres: Fault = {
   name: 'kill PostgreSQL for 10 s',
   topology: {},
+  isShort: true,
   prepare: ({ load }) => load.acquaint(`n${++newcomers}`),
   async inject(scene) {
     const { postgres } = scene.system
