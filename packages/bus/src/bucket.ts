@@ -1,15 +1,26 @@
 import { headers as createHeaders } from '@nats-io/transport-node'
 import { type Connection, errCodes, JetStreamError, parseApiReply } from './connection.ts'
+import type { DirectReads } from './direct-reads.ts'
 import { guarded } from './listeners.ts'
 import type { Readers } from './reader.ts'
+import type { Streams } from './streams.ts'
 import { bucketStream, bucketSubject, jetStreamApi, keyOfSubject, type TableName } from './subjects.ts'
 import { ConflictError, type Entry, type Table, type ValueCodec } from './table.ts'
 
 const operationHeader = 'KV-Operation'
 const expectedHeader = 'Nats-Expected-Last-Subject-Sequence'
+/** The revision of a record that was got directly. */
+const sequenceHeader = 'Nats-Sequence'
+const notFoundStatus = 404
 const timeoutMs = 2000
 /** Entries that a listing holds in memory before it stops the server. */
 const maxListedAhead = 1000
+
+interface Found {
+  data: Uint8Array
+  revision: number
+  isDeleted: boolean
+}
 
 interface StoredMessage {
   message: { seq: number; data?: string; hdrs?: string }
@@ -22,17 +33,26 @@ export class Bucket<T> implements Table<T> {
   readonly #name: TableName
   readonly #codec: ValueCodec<T>
   readonly #heartbeatMs: number
+  readonly #direct: DirectReads
+  readonly #streams: Streams
 
-  constructor(readers: Readers, name: TableName, codec: ValueCodec<T>, heartbeatMs: number) {
+  constructor(
+    parts: { readers: Readers; streams: Streams; direct: DirectReads; heartbeatMs: number },
+    name: TableName,
+    codec: ValueCodec<T>,
+  ) {
+    const { readers, streams, direct, heartbeatMs } = parts
     this.#readers = readers
+    this.#streams = streams
+    this.#direct = direct
     this.#connection = readers.connection
     this.#name = name
     this.#codec = codec
     this.#heartbeatMs = heartbeatMs
   }
 
-  async get(key: string): Promise<Entry<T> | undefined> {
-    const found = await this.#last(key)
+  async get(key: string, options?: { mayBeStale?: boolean }): Promise<Entry<T> | undefined> {
+    const found = options?.mayBeStale ? await this.#lastOfAny(key) : await this.#last(key)
     if (!found || found.isDeleted) return undefined
     return { key, value: this.#codec.decode(found.data), revision: found.revision }
   }
@@ -150,8 +170,19 @@ export class Bucket<T> implements Table<T> {
     }
   }
 
+  /** From whichever replica is nearest; from the leader when none may be asked, or none answers. */
+  async #lastOfAny(key: string): Promise<Found | undefined> {
+    const stream = bucketStream(this.#name)
+    if (!this.#streams.allowsDirect(stream)) return this.#last(key)
+    const reply = await this.#direct.ask(jetStreamApi.getDirect(stream, bucketSubject(this.#name, key)))
+    if (reply?.headers?.code === notFoundStatus) return undefined
+    const revision = Number(reply?.headers?.get(sequenceHeader))
+    if (!reply || !(revision > 0)) return this.#last(key)
+    return { data: reply.data, revision, isDeleted: reply.headers?.has(operationHeader) ?? false }
+  }
+
   /** From the stream's leader: a replica may answer with an older one. */
-  async #last(key: string): Promise<{ data: Uint8Array; revision: number; isDeleted: boolean } | undefined> {
+  async #last(key: string): Promise<Found | undefined> {
     try {
       const { message } = await this.#connection.api<StoredMessage>(
         jetStreamApi.getMessage(bucketStream(this.#name)),

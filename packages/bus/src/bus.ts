@@ -9,6 +9,7 @@ import { type ConsumerContext, CursorConsumer } from './consumer.ts'
 import type { CursorRecord } from './cursor.ts'
 import { type DeadLetter, DeadLetters } from './dead-letters.ts'
 import { DeathWatch } from './death-watch.ts'
+import { DirectReads } from './direct-reads.ts'
 import { Heartbeat, type HeartbeatRecord } from './heartbeat.ts'
 import { heldLanes } from './held-lanes.ts'
 import type { LaneConsumer, LaneHandler, LanePublisher } from './lanes.ts'
@@ -112,6 +113,7 @@ class NatsBus implements Bus {
   readonly #connection: Connection
   readonly #streams: Streams
   readonly #readers: Readers
+  readonly #buckets: ConstructorParameters<typeof Bucket>[0]
   readonly #timings: Timings
   readonly #ticker: Ticker
   readonly #hub: PublisherHub
@@ -140,6 +142,12 @@ class NatsBus implements Bus {
     this.#closing = parts.closing
     this.#timings = { ...defaultTimings, ...options.timings }
     this.#readers = new Readers(connection, service)
+    this.#buckets = {
+      readers: this.#readers,
+      streams,
+      direct: new DirectReads(connection, service),
+      heartbeatMs: this.#timings.readerHeartbeatMs,
+    }
     this.#ticker = new Ticker(Math.min(50, this.#timings.commitMs))
     this.#hub = new PublisherHub({
       connection,
@@ -274,6 +282,6 @@ class NatsBus implements Bus {
   }
 
   #bucket<T>(name: TableName, codec: ValueCodec<T> = jsonValue<T>()): Bucket<T> {
-    return new Bucket(this.#readers, name, codec, this.#timings.readerHeartbeatMs)
+    return new Bucket(this.#buckets, name, codec)
   }
 }

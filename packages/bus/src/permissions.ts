@@ -134,6 +134,7 @@ function bucketReading(table: TableName): string[] {
   return [
     jetStreamApi.streamInfo(stream),
     jetStreamApi.getMessage(stream),
+    jetStreamApi.getDirect(stream, bucketSubject(table, '>')),
     jetStreamApi.consumerCreate(stream, '*', bucketSubject(table, '>')),
     jetStreamApi.consumerDelete(stream, '*'),
   ]

@@ -20,6 +20,10 @@ interface StreamConfig {
   [field: string]: unknown
 }
 
+interface StreamReply {
+  config: StreamConfig
+}
+
 const nanosPerMs = 1e6
 const dedupWindowMs = 120_000
 // A server that is asked by several processes at once may leave one of them without an answer.
@@ -33,6 +37,8 @@ export class Streams {
   readonly #options: BusOptions
   readonly #signal: AbortSignal
   readonly #ensured = new Map<string, Promise<void>>()
+  /** Streams whose messages any replica may be asked for. */
+  readonly #direct = new Set<string>()
   #isWaitingTold = false
 
   constructor(connection: Connection, options: BusOptions, signal: AbortSignal) {
@@ -81,6 +87,11 @@ export class Streams {
     else this.#ensured.delete(stream)
   }
 
+  /** Whether messages of the stream can be got from any replica, as far as is known: buckets of former releases may differ. */
+  allowsDirect(stream: string): boolean {
+    return this.#direct.has(stream)
+  }
+
   #deadConfig(instance: string): StreamConfig {
     return {
       name: deadStream(instance),
@@ -107,7 +118,8 @@ export class Streams {
       try {
         if (await this.#exists(config.name)) return
         if (this.#mayCreate) {
-          await this.#connection.api(jetStreamApi.streamCreate(config.name), config, createTimeoutMs)
+          const subject = jetStreamApi.streamCreate(config.name)
+          this.#learn(await this.#connection.api<StreamReply>(subject, config, createTimeoutMs))
           return
         }
         if (attempt % 20 === 0) this.#tellWaiting()
@@ -125,9 +137,14 @@ export class Streams {
     this.#isWaitingTold = true
   }
 
+  #learn({ config }: StreamReply): void {
+    if (config.allow_direct === true) this.#direct.add(config.name)
+    else this.#direct.delete(config.name)
+  }
+
   async #exists(stream: string): Promise<boolean> {
     try {
-      await this.#connection.api(jetStreamApi.streamInfo(stream), undefined)
+      this.#learn(await this.#connection.api<StreamReply>(jetStreamApi.streamInfo(stream), undefined))
       return true
     } catch (error) {
       if (error instanceof JetStreamError && error.errCode === errCodes.streamNotFound) return false

@@ -176,6 +176,8 @@ export const jetStreamApi = {
   streamCreate: (stream: string) => `$JS.API.STREAM.CREATE.${stream}`,
   purge: (stream: string) => `$JS.API.STREAM.PURGE.${stream}`,
   getMessage: (stream: string) => `$JS.API.STREAM.MSG.GET.${stream}`,
+  /** The last message of a subject, from any replica; the subject is part of the request's, so that permissions see it. */
+  getDirect: (stream: string, subject: string) => `$JS.API.DIRECT.GET.${stream}.${subject}`,
   /** The filter is part of the subject, so that permissions see it; the server checks that the request agrees. */
   consumerCreate: (stream: string, consumer: string, filter: string) =>
     `$JS.API.CONSUMER.CREATE.${stream}.${consumer}.${filter}`,

@@ -13,7 +13,14 @@ export interface ValueCodec<T> {
 
 /** Records with compare-and-set. Calls reject with `unavailable` NetworkErrors while the server does not answer (2 s). */
 export interface Table<T> {
-  get(key: string): Promise<Entry<T> | undefined>
+  /**
+   * The record, or undefined when there is none. What a caller wrote before is seen by its next `get`.
+   *
+   * @param options.mayBeStale - any replica may answer, with what it has: a record that somebody changed a moment ago may come
+   * in its former state, or not at all. Of many at once these take a tenth of the time. For readers whose mistake is found
+   * out, such as by a generation or by compare-and-set.
+   */
+  get(key: string, options?: { mayBeStale?: boolean }): Promise<Entry<T> | undefined>
   /** The revision. @throws ConflictError when it exists */
   create(key: string, value: T): Promise<number>
   /** The revision. @throws ConflictError when `revision` is not the current one */

@@ -198,7 +198,7 @@ export class Outbox {
     const { placements } = this.#options
     const cached = placements.cached(user)
     if (cached !== undefined) return cached
-    const found = await this.#patiently(() => placements.read(user))
+    const found = await this.#patiently(() => placements.read(user, { isLastWord: session !== 'login' }))
     this.#options.metrics.placementLookups.inc({ found: found === undefined ? 'nowhere' : 'table' })
     if (found !== undefined) return found
     if (session === 'login') return this.#login(user, nickHint ?? '')

@@ -22,9 +22,16 @@ export class Placements {
     return this.#cache.get(user)
   }
 
-  /** From the table; `undefined` when the user is not placed. A placement whose start is unfinished is none yet. */
-  async read(user: string): Promise<Placement | undefined> {
-    const entry = await this.#table.get(placementKey(this.#instance, user))
+  /**
+   * From the table; `undefined` when the user is not placed. A placement whose start is unfinished is none yet.
+   *
+   * @param options.isLastWord - nobody else is asked when there is none: absence is then confirmed by the table's leader.
+   * A placement may be outdated either way, which the worker finds out by its generation.
+   */
+  async read(user: string, { isLastWord }: { isLastWord: boolean }): Promise<Placement | undefined> {
+    const key = placementKey(this.#instance, user)
+    let entry = await this.#table.get(key, { mayBeStale: true })
+    if (entry?.value.state !== Placement_State.STATE_STARTED && isLastWord) entry = await this.#table.get(key)
     if (entry === undefined || entry.value.state !== Placement_State.STATE_STARTED) return undefined
     this.remember(user, entry.value)
     return entry.value

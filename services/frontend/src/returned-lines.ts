@@ -75,7 +75,7 @@ export class ReturnedLines {
   /** False when the user has no session. */
   async #publish(user: string, batch: readonly Waiting[]): Promise<boolean> {
     const { bus, instance, placements } = this.#options
-    const placement = placements.cached(user) ?? (await placements.read(user))
+    const placement = placements.cached(user) ?? (await placements.read(user, { isLastWord: true }))
     if (placement === undefined) return false
     const publisher = bus.publisher(commandLane(instance, placement.backend), commandCodec)
     publisher.publish({
