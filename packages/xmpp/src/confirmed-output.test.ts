@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, type TestContext, test } from 'node:test'
+import { afterEach, describe, type TestContext, test } from 'node:test'
 import { ConfirmedOutput } from './confirmed-output.ts'
+
+const opened = new Set<ConfirmedOutput>()
 
 /** A server as the output sees it: what was written, and returning its barriers. */
 function harness(maxStanzaBytes = 2 * 1024 * 1024) {
@@ -25,6 +27,7 @@ function harness(maxStanzaBytes = 2 * 1024 * 1024) {
     onUnconfirmable: () => told.push('unconfirmable'),
     now: () => clock.now,
   })
+  opened.add(output)
   const confirmed: string[] = []
   const poison: string[] = []
   return {
@@ -64,6 +67,12 @@ const turn = () => new Promise(resolve => setImmediate(resolve))
 const barrierTime = () => new Promise(resolve => setTimeout(resolve, 30))
 
 describe('confirmed output', () => {
+  // Also after a failure: a stream left open would keep its timers.
+  afterEach(() => {
+    for (const output of opened) output.lost()
+    opened.clear()
+  })
+
   test('a stream that ends says how many stanzas were written and not confirmed', async () => {
     const { output, send, take, unconfirmed } = harness()
     output.opened()

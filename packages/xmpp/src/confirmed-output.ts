@@ -170,7 +170,8 @@ export class ConfirmedOutput {
     this.#waiting.unshift(waiting.filter(({ item }) => item.onReopened === undefined))
     this.#stream++
     this.#lastBarrierAt = this.#checkedAt = this.#options.now()
-    this.#silenceTimer = setInterval(() => this.#checkSilence(), checkMs)
+    // The stream's socket keeps the process alive; what watches over it must not.
+    this.#silenceTimer = setInterval(() => this.#checkSilence(), checkMs).unref()
     for (const { item, xml, deaths } of waiting) {
       if (item.onReopened === undefined) continue
       this.#waitingLength -= xml.length

@@ -19,7 +19,8 @@ export class LifeProbe implements Disposable {
   hasFailed = false
 
   constructor({ host, port, domain }: LifeProbeOptions) {
-    this.#socket = connect({ host, port })
+    // The stream that it is about keeps the process alive.
+    this.#socket = connect({ host, port }).unref()
     this.#socket.on('connect', () =>
       this.#socket.write(
         `<stream:stream xmlns="jabber:component:accept" xmlns:stream="http://etherx.jabber.org/streams" to="${escapeAttribute(domain)}">`,

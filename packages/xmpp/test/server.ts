@@ -14,6 +14,7 @@ export class UnrulyServer implements AsyncDisposable {
   received = ''
   /** Whether handshakes are answered. */
   isMute = false
+  readonly #open = new Set<Socket>()
   readonly #server
 
   private constructor(server: ReturnType<typeof createServer>) {
@@ -36,13 +37,16 @@ export class UnrulyServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.sockets) socket.destroy()
     const closed = once(this.#server, 'close')
     this.#server.close()
+    // Also those that were never let in: the end waits for each.
+    for (const socket of this.#open) socket.destroy()
     await closed
   }
 
   #onConnection(socket: Socket): void {
+    this.#open.add(socket)
+    socket.once('close', () => this.#open.delete(socket))
     const id = `stream${this.sockets.length}`
     let text = ''
     let isOpen = false
