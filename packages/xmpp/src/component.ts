@@ -72,10 +72,7 @@ export class Component {
       { ...options, limits },
       {
         onStanza: stanza => this.receive(stanza),
-        onOnline: () => {
-          options.onOnline?.()
-          this.#output.opened()
-        },
+        onOnline: () => this.#output.opened(() => options.onOnline?.()),
         onOffline: isGivenUp => {
           this.#output.lost(!isGivenUp)
           options.onOffline?.()

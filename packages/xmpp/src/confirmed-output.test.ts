@@ -121,6 +121,16 @@ describe('confirmed output', () => {
     output.lost()
   })
 
+  test('what a stream begins with is written on it; only what waited before is given back', async () => {
+    const { output, take } = harness()
+    const givenBack: string[] = []
+    const send = (name: string) => output.send({ stanzas: [`<${name}/>`], onReopened: () => givenBack.push(name) })
+    send('before')
+    output.opened(() => send('first'))
+    await turn()
+    assert.deepEqual([take(), givenBack], [['first'], ['before']])
+  })
+
   test('200 stanzas are one barrier’s worth', async () => {
     const { output, send, take } = harness()
     output.opened()

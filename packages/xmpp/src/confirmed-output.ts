@@ -163,8 +163,11 @@ export class ConfirmedOutput {
     return stanzas
   }
 
-  /** A new stream: what was unconfirmed on the last goes first, or is given back. */
-  opened(): void {
+  /**
+   * A new stream: what was unconfirmed on the last goes first, or is given back. `onOpen` is called before anything is given
+   * back; what it sends belongs to this stream.
+   */
+  opened(onOpen?: () => void): void {
     this.#isOpen = true
     const waiting = this.#waiting.drain()
     this.#waiting.unshift(waiting.filter(({ item }) => item.onReopened === undefined))
@@ -172,6 +175,7 @@ export class ConfirmedOutput {
     this.#lastBarrierAt = this.#checkedAt = this.#options.now()
     // The stream's socket keeps the process alive; what watches over it must not.
     this.#silenceTimer = setInterval(() => this.#checkSilence(), checkMs).unref()
+    onOpen?.()
     for (const { item, xml, deaths } of waiting) {
       if (item.onReopened === undefined) continue
       this.#waitingLength -= xml.length
