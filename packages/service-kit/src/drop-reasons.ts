@@ -54,6 +54,7 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'not-wanted': 'News of a room that nobody is in or waits for.',
   'nothing-to-send': 'A message without content.',
   own: 'A chat state of the user.',
+  'own-nick-ghost': 'News of the ghost that has the user’s own nick for a while after a lost connection.',
   'room-not-ready': 'A room line before the room was joined; it is in the history.',
   'session-is-over': 'A command for a session that has ended.',
   'stale-connection': 'An event of a network connection that was replaced.',

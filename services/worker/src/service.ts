@@ -11,6 +11,7 @@ import { keepManifest } from './manifest.ts'
 import { defineWorkerMetrics } from './metrics.ts'
 import { defaultLimits, type SessionContext, type SessionLimits } from './sessions/context.ts'
 import { EventLanes } from './sessions/event-lanes.ts'
+import { ResourceChecks } from './sessions/resource-checks.ts'
 import type { Session } from './sessions/session.ts'
 import { WriteBehind } from './write-behind.ts'
 
@@ -137,6 +138,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
         instance,
         sessions,
         copies,
+        checks: stack.use(new ResourceChecks()),
         snapshots: bus.table('snapshots', protoValue(SessionSnapshot)),
         placementOf: async user => (await placements.get(placementKey(instance, user)))?.value,
         login: (user, nickHint) => router.login({ user, nickHint }),

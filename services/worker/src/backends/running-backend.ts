@@ -16,7 +16,7 @@ import { absence, failureOf } from '../sessions/answers.ts'
 import type { BackendLink, SessionContext } from '../sessions/context.ts'
 import type { EventLane } from '../sessions/event-lanes.ts'
 import { EventWriter } from '../sessions/events.ts'
-import { handlers } from '../sessions/handlers.ts'
+import type { ResourceChecks } from '../sessions/resource-checks.ts'
 import { restore } from '../sessions/restore.ts'
 import { Session, type SessionStart } from '../sessions/session.ts'
 import type { WriteBehind } from '../write-behind.ts'
@@ -33,6 +33,8 @@ export interface BackendContext {
   readonly instance: string
   readonly sessions: SessionContext
   readonly snapshots: Table<SessionSnapshot>
+  /** Verifies resources after a new component stream. */
+  readonly checks: ResourceChecks
   /** Copies for the database. */
   readonly copies: WriteBehind
   placementOf(user: string): Promise<Placement | undefined>
@@ -207,13 +209,12 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
 
   /** A frontend has a new stream to the XMPP server, which concerns everybody. */
   #componentConnected(delivery: Delivery<Command>): void {
-    const { item } = delivery
-    if (item.command?.$case === 'componentConnected') {
-      const { value } = item.command
-      for (const session of this.sessions.values())
-        session.attempt('componentConnected', () => handlers.componentConnected(session, item, value))
-    }
-    this.done(delivery)
+    // Finished when all have been verified: what is left of it when the backend changes hands is done by the next owner.
+    this.#context.checks.request(
+      this.sessions.values(),
+      () => this.#isLost || this.#isDraining,
+      () => this.done(delivery),
+    )
   }
 
   /** @param snapshot - what the session goes on from, when it is not new */

@@ -5,6 +5,7 @@ import { sendMessage } from './messages.ts'
 import { messagesReturned } from './missed-lines.ts'
 import { available, unavailable } from './occupants.ts'
 import { shownOccupants } from './own-nick.ts'
+import { verifyResources } from './resource-checks.ts'
 import { addressOf, enter, joinRoom, leaveRoom, selfPing, setSubject, takeOut } from './rooms.ts'
 import type { Session } from './session.ts'
 
@@ -42,7 +43,7 @@ export const actsOnce: ReadonlySet<CommandKind> = new Set(['sendMessage', 'setSu
  * everything: nothing is told again.
  */
 function componentConnected(session: Session): void {
-  for (const resource of session.resources.names()) session.tell({ $case: 'resourceCheck', value: {} }, [resource])
+  verifyResources(session)
 }
 
 function setPresence(
