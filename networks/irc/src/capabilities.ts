@@ -7,4 +7,7 @@ export const capabilities: readonly string[] = [
   'away-notify',
   'server-time',
   'message-tags',
+  'batch',
+  'draft/chathistory',
+  'chathistory',
 ]

@@ -83,6 +83,11 @@ export class Connection {
     return this.#state === 'online'
   }
 
+  /** Whether the server has granted a capability. */
+  hasCapability(name: string): boolean {
+    return this.#caps.includes(name)
+  }
+
   /** Logged in to the account by SASL: a nick service needs no password any more. */
   get isAuthenticated(): boolean {
     return this.#sasl === 'done'

@@ -1,16 +1,15 @@
-import type { NetworkEvent, ReceivedMessage } from '@spectrum/network'
-import { answerCtcp, type Ctcp, parseCtcp } from './ctcp.ts'
-import { plainText, renderFormatting } from './formatting.ts'
-import { isNick, toMessageId } from './ids.ts'
-import { type Line, nickOf, serialiseLine, tagOf } from './line.ts'
+import type { NetworkEvent } from '@spectrum/network'
+import { answerCtcp, type Ctcp } from './ctcp.ts'
+import { plainText } from './formatting.ts'
+import { isNick } from './ids.ts'
+import { type Line, nickOf, serialiseLine } from './line.ts'
 import type { Link } from './link.ts'
 import { Member } from './member.ts'
+import { channelOf, readMessage } from './message-reader.ts'
 import { joinFailures, messageFailures } from './numerics.ts'
 import type { Room } from './room.ts'
 import { applyRoomModes, factsOf, parseModes } from './room-modes.ts'
-
-/** Older than this by `server-time`, and a line is shown as said earlier: younger ones are clocks that disagree. */
-const DELAYED_MS = 60_000
+import { serverTimeOf } from './server-time.ts'
 
 /** Messages that came while the list of members was still coming: told after it. */
 const MAX_HELD = 1000
@@ -19,6 +18,7 @@ type Handler = (link: Link, line: Line) => void
 
 /** One line from a registered connection, in the server's order. May throw; the connection counts and logs it. */
 export function onLine(link: Link, line: Line): void {
+  if (link.history.take(line)) return
   if (!link.requests.isEmpty && link.requests.settle(line)) return
   const handler = handlers.get(line.command)
   if (handler) handler(link, line)
@@ -40,6 +40,7 @@ const handlers = new Map<string, Handler>(
     AWAY: onAway,
     ACCOUNT: onAccount,
     KILL: () => {},
+    FAIL: (link, line) => link.history.failed(line),
     '324': onModes,
     '331': (link, { params }) => setTopic(link.roomNamed(params[1] ?? ''), ''),
     '332': (link, { params }) => setTopic(link.roomNamed(params[1] ?? ''), params[2] ?? ''),
@@ -54,72 +55,19 @@ for (const numeric of Object.keys(joinFailures)) handlers.set(numeric, onJoinFai
 // ---- messages
 
 function onMessage(link: Link, line: Line, isNotice: boolean): void {
-  const [target, raw] = line.params
-  if (target === undefined || raw === undefined) return link.parts.count('malformed-line')
   const nick = nickOf(line.source)
+  const target = line.params[0] ?? '*'
   const isServer = line.source === '' || (nick === line.source && nick.includes('.')) || target === '*'
-  if (isServer) return onServerNotice(link, target, raw)
-  if (!isNick(nick)) return link.parts.count('malformed-source')
-  const chat = chatOf(link, target, nick)
-  if (chat === undefined) return link.parts.count('message-for-unknown-room')
-  const ctcp = parseCtcp(raw)
-  if (ctcp !== undefined && ctcp.command !== 'ACTION') return onCtcp(link, line, nick, ctcp, isNotice)
-  const said = renderFormatting(ctcp === undefined ? raw : ctcp.text)
-  if (said.text.trim() === '') return link.parts.count('empty-message')
-  const isSelf = nick === link.nick
-  const message: ReceivedMessage = {
-    type: 'message',
-    chat,
-    from: isSelf ? { self: true, nick } : { user: link.userOf(nick), nick },
-    text: said.text,
-  }
-  const whole =
-    isNotice || ctcp || said.xhtml || line.tags !== ''
-      ? { ...message, ...more(link, line, said.xhtml, ctcp, isNotice) }
-      : message
-  const room = chat.kind === 'room' ? link.roomNamed(roomName(link, target)) : undefined
-  if (room?.state !== 'syncing') link.host.emit(whole)
-  else if (room.held.length < MAX_HELD) room.held.push(whole)
+  if (isServer && line.params[1] !== undefined) return onServerNotice(link, target, line.params[1])
+  const read = readMessage(link, line, isNotice)
+  if (read === undefined) return
+  if ('ctcp' in read) return onCtcp(link, line, nick, read.ctcp, isNotice)
+  const { message } = read
+  const room = message.chat.kind === 'room' ? link.roomNamed(channelOf(link, target)) : undefined
+  if (link.history.holds(message, room)) return
+  if (room?.state !== 'syncing') link.host.emit(message)
+  else if (room.held.length < MAX_HELD) room.held.push(message)
   else link.parts.count('message-before-joined')
-}
-
-function more(link: Link, line: Line, xhtml: string | undefined, ctcp: Ctcp | undefined, isNotice: boolean) {
-  const id = tagOf(line, 'msgid')
-  const at = delayOf(link, line)
-  return {
-    ...(xhtml !== undefined && { xhtml }),
-    ...(ctcp && { action: true }),
-    ...(isNotice && { kind: 'notice' as const }),
-    ...(id && { id: toMessageId(plainText(id).slice(0, 200)) }),
-    ...(at && { at }),
-  }
-}
-
-function delayOf(link: Link, line: Line): Date | undefined {
-  const time = tagOf(line, 'time')
-  if (time === undefined) return undefined
-  const at = Date.parse(time)
-  return link.host.clock.now() - at > DELAYED_MS ? new Date(at) : undefined
-}
-
-/** The channel of a target; `@#channel` are its moderators. */
-function roomName(link: Link, target: string): string {
-  const { isupport } = link.connection
-  const isStatus = isupport.statusSymbols.includes(target.charAt(0)) && isupport.isChannel(target.slice(1))
-  return isStatus ? target.slice(1) : target
-}
-
-/** Where a message belongs. One to somebody's moderators (`@#channel`) is shown in the channel. */
-function chatOf(link: Link, target: string, nick: string): ReceivedMessage['chat'] | undefined {
-  const name = roomName(link, target)
-  if (link.connection.isupport.isChannel(name)) {
-    const room = link.roomNamed(name)
-    return room?.state === 'joined' || room?.state === 'syncing' ? room.chat : undefined
-  }
-  const other = nick === link.nick ? target : nick
-  if (!isNick(other)) return undefined
-  const room = link.privateRoomOf(link.fold(other))
-  return room ? { kind: 'occupant', room: room.id, nick: other } : { kind: 'contact', user: link.userOf(other) }
 }
 
 function onServerNotice(link: Link, target: string, raw: string): void {
@@ -176,6 +124,8 @@ function onOwnJoin(link: Link, line: Line, name: string, room: Room | undefined,
   }
   if (room.state === 'joined' || room.state === 'syncing') return
   room.state = 'syncing'
+  room.enteredAt = serverTimeOf(line)
+  room.aheadMs = room.enteredAt === undefined ? 0 : room.enteredAt.getTime() - link.host.clock.now()
   room.view.add(member)
 }
 
@@ -219,7 +169,7 @@ export function finishJoin(link: Link, room: Room): void {
   room.state = 'joined'
   room.isKept = true
   link.tell(room)
-  for (const message of room.held.splice(0)) link.host.emit(message)
+  if (!link.history.fill(room)) for (const message of room.held.splice(0)) link.host.emit(message)
   if (modes === undefined) link.send(serialiseLine('MODE', [room.name]))
 }
 
@@ -372,11 +322,12 @@ function onTopicSetter(link: Link, { params }: Line): void {
   if (Number.isSafeInteger(at) && at > 0) room.topic.at = new Date(at)
 }
 
-function onTopic(link: Link, { source, params }: Line): void {
+function onTopic(link: Link, line: Line): void {
+  const { source, params } = line
   const room = link.roomNamed(params[0] ?? '')
   if (room === undefined) return
   const nick = plainText(nickOf(source))
-  const at = new Date(link.host.clock.now())
+  const at = serverTimeOf(line) ?? new Date(link.host.clock.now())
   const text = plainText(params[1] ?? '')
   room.topic = { text, nick, at }
   if (room.state === 'joined') link.host.emit({ type: 'room-subject', room: room.id, subject: text, nick, at })
@@ -421,6 +372,7 @@ function onFailure(link: Link, { command, params }: Line): void {
     const gone = link.roomNamed(about)
     return gone && link.left(gone, { kind: 'left' })
   }
+  if (command === '421' && about === 'CHATHISTORY') return link.history.unknown()
   if (tellRefusal(link, command, params[1] ?? '', words)) return
   const room = params.length > 2 ? (link.roomNamed(about) ?? link.privateRoomOf(link.fold(about))) : undefined
   const isRoom = room !== undefined && room.name === about

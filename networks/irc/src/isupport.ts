@@ -15,6 +15,10 @@ export class Isupport {
   lineBytes = 512
   /** How many channels one JOIN may name; 0 = no limit told. */
   maxJoinTargets = 0
+  /** How many lines one CHATHISTORY may ask for; 0 = no limit, `undefined` = not told. */
+  maxHistory: number | undefined
+  /** How a line of the past may be named (MSGREFTYPES), best first. */
+  historyReferences: readonly string[] = ['msgid', 'timestamp']
 
   /** `params` of a 005: own nick, tokens …, a sentence. */
   apply(params: readonly string[]): void {
@@ -34,6 +38,8 @@ export class Isupport {
       const [a = '', b = '', c = '', d = ''] = value.split(',')
       this.channelModes = [a, b, c, d]
     } else if (key === 'LINELEN') this.lineBytes = bounded(value, 512, 16 * 1024) ?? this.lineBytes
+    else if (key === 'CHATHISTORY' || key === 'draft/CHATHISTORY') this.maxHistory = bounded(value, 0, 1000)
+    else if (key === 'MSGREFTYPES') this.historyReferences = value.toLowerCase().split(',')
     else if (key === 'TARGMAX') this.maxJoinTargets = bounded(/(?:^|,)JOIN:(\d+)/.exec(value)?.[1] ?? '', 1, 1000) ?? 0
   }
 

@@ -13,6 +13,7 @@ import { closingWords } from './closing.ts'
 import { Connection, type ConnectionParts } from './connection.ts'
 import { CtcpLimit } from './ctcp.ts'
 import { finishJoin, onLine } from './events.ts'
+import { History } from './history.ts'
 import { isChannel, isNick, toRoomId, toUserId } from './ids.ts'
 import { type Line, nickOf, serialiseLine } from './line.ts'
 import type { Member } from './member.ts'
@@ -28,6 +29,8 @@ export interface LinkParts extends ConnectionParts {
   readonly tables: ChannelTables
   readonly username: string
   readonly password: string | undefined
+  /** When the last private message came, before this session began. */
+  readonly lastPrivateAt?: Date | undefined
 }
 
 /** How long a server may leave a JOIN unanswered. */
@@ -50,6 +53,7 @@ export class Link {
   readonly requests: Requests
   readonly ctcp: CtcpLimit
   readonly said: SaidLines
+  readonly history: History
   #connection: Connection | undefined
   readonly #privateChats = new Map<string, RoomId>()
   #toJoin: Room[] = []
@@ -69,6 +73,7 @@ export class Link {
     this.requests = new Requests(parts.host.clock)
     this.ctcp = new CtcpLimit(parts.host.clock)
     this.said = new SaidLines(parts.host.clock)
+    this.history = new History(this)
   }
 
   get host(): Host {
@@ -121,6 +126,7 @@ export class Link {
         this.#start()
         onOnline()
         this.#flushJoins()
+        this.history.askPrivate()
       },
       onLine: (line: Line) => onLine(this, line),
     }
@@ -135,6 +141,7 @@ export class Link {
     } finally {
       this.parts.ticker.delete(tick)
       this.requests.close(new NetworkError('unreachable', 'The connection to IRC broke.', { certain: false }))
+      this.history.close()
       for (const room of this.rooms.values()) room.release()
       resolve()
     }
@@ -208,6 +215,7 @@ export class Link {
     if (request.isReturn) this.#nickToRegain = request.nick
     const room = known ?? new Room(request.room, name)
     if (request.password !== undefined) room.password = request.password
+    room.past = { history: request.history, nick: request.isReturn ? request.nick : undefined }
     // The answer is on its way; or the connection is being made again, and the room is joined with it.
     if (known) return
     this.rooms.set(this.fold(name), room)
@@ -367,6 +375,7 @@ export class Link {
       room: room.id,
       nick: this.nick,
       ...(room.modes === undefined ? {} : { facts: factsOf(room) }),
+      ...(room.enteredAt && { at: room.enteredAt }),
     })
     for (const member of room.view.members()) {
       this.host.emit({
@@ -437,6 +446,7 @@ export class Link {
 
   #tick(): void {
     this.requests.tick()
+    this.history.tick()
     const now = this.host.clock.monotonic()
     if (this.isOnline && this.#ghosted !== undefined && now >= this.#ghosted.next) this.#retakeNick()
     for (const room of [...this.rooms.values()]) {

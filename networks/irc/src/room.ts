@@ -1,5 +1,6 @@
-import type { Chat, ReceivedMessage, RoomId } from '@spectrum/network'
+import type { Chat, JoinRequest, ReceivedMessage, RoomId } from '@spectrum/network'
 import { type Ticket, View } from './channel-table.ts'
+import type { Gap } from './gap.ts'
 import type { Member } from './member.ts'
 
 /** A channel of one session. */
@@ -24,6 +25,14 @@ export class Room {
   limit: number | undefined
   /** What was said before the join was complete. */
   held: ReceivedMessage[] = []
+  /** When the server says that we came in. */
+  enteredAt: Date | undefined
+  /** By how much the server's clock was ahead of ours then. */
+  aheadMs = 0
+  /** What of the past is wanted with the next join, and the nick that the user had there before. */
+  past: { readonly history: JoinRequest['history']; readonly nick: string | undefined } | undefined
+  /** What was said before the join is being told, or has just been. */
+  gap: Gap | undefined
   /** The user asked to leave. */
   isLeaving = false
   /** The user wants in again before the server has confirmed that they are out. */
@@ -52,12 +61,16 @@ export class Room {
     this.ticket = undefined
     this.view.close()
     this.view = View.empty()
+    this.gap?.close()
+    this.gap = undefined
   }
 
   /** Out of the channel: nothing of it is remembered but its name. */
   reset(): void {
     this.release()
     this.held = []
+    this.past = undefined
+    this.enteredAt = undefined
     this.topic = undefined
     this.modes = undefined
     this.limit = undefined

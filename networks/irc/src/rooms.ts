@@ -51,6 +51,10 @@ export class IrcRooms implements Rooms {
     return this.#find(id)?.room.topic
   }
 
+  fillsGaps(id: RoomId): boolean {
+    return this.#session.linkOf(id)?.history.isOffered ?? false
+  }
+
   /** TOPIC. Rejects when the server refuses. */
   async setSubject(id: RoomId, subject: string): Promise<void> {
     const { link, room } = this.#joined(id)

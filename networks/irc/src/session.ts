@@ -32,7 +32,18 @@ export class IrcSession implements Session {
   constructor(shared: Shared, login: Login, host: Host) {
     const { config, flusher, ticker, tables, count } = shared
     const { username, password } = login.account
-    const parts = { host, config, flusher, ticker, tables, count, username, password: password || undefined }
+    const { lastPrivateAt } = login
+    const parts = {
+      host,
+      config,
+      flusher,
+      ticker,
+      tables,
+      count,
+      username,
+      password: password || undefined,
+      lastPrivateAt,
+    }
     this.#shared = shared
     this.#host = host
     this.names = shared.names

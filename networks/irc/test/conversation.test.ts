@@ -284,7 +284,7 @@ for (const { name, start } of servers) {
         await witness.waitFor(/ 318 /)
         return witness.lines.slice(from)
       }
-      await waitUntil(async () => (await whois()).some(line => / 301 Witness Romeo :asleep/i.test(line)))
+      await waitUntil(async () => (await whois()).some(line => / 301 Witness Romeo :?asleep/i.test(line)))
       romeo.session.features.presence?.send({ show: 'online' })
       await waitUntil(async () => !(await whois()).some(line => / 301 /.test(line)))
     })
