@@ -98,7 +98,6 @@ export const knownLater: readonly KnownLater[] = [
   warn('backend.no_vcard_fetch', off, notYet),
   warn('backend.incoming_dir', empty, outsideOnly),
   warn('settings.send_headlines', off, notYet),
-  warn('settings.stay_connected', off, notYet),
   warn('proxy.*', empty, libpurpleOnly),
   warn('purple.*', [], libpurpleOnly),
   warn('features.*', [], 'is not acted on: features follow from what the network can do'),

@@ -10,6 +10,7 @@ import { registration } from './options/registration.ts'
 import { security } from './options/security.ts'
 import { service } from './options/service.ts'
 import { egress, frontend, worker } from './options/traffic.ts'
+import { userSettings } from './options/user-settings.ts'
 
 /** Every option that is acted on, by section: the one declaration that everything else here derives from. */
 export const instanceSchema = z.object({
@@ -29,6 +30,7 @@ export const instanceSchema = z.object({
   grpc,
   tracing,
   canary,
+  settings: userSettings,
 })
 
 /** The network that `service.backend` chose. */

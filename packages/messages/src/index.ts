@@ -80,5 +80,6 @@ export {
   Occupancy,
   SessionSnapshot,
   SessionSnapshot_JoinedRoom,
+  SessionSnapshot_MissedLine,
   SessionSnapshot_Resource,
 } from './gen/spectrum/v1/tables.ts'

@@ -47,7 +47,9 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'left-before': 'News of a room that was left already.',
   'no-session': 'A command that needs a session where there is none, and that nobody misses.',
   'missed-lines-full':
-    'A room line that clients missed, for newer ones: no more than 1,000 lines and 256 KiB are kept for a user.',
+    'A room line that clients missed, for newer ones: no more than 1,000 lines and 256 KiB are kept for a user, and 100 lines of a room that none of the clients is in.',
+  'missed-lines-not-stored':
+    'A room line that clients missed and that did not fit into the snapshot (64 KiB) from which another worker went on.',
   'not-carried': 'Something that no stanza can carry.',
   'not-for-sessions': 'A command for the backend that came to a session.',
   'not-joined': 'News of a room, or a command for one, that the user is not in.',

@@ -117,6 +117,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
       metrics,
       limits: { ...defaultLimits, ...options.limits },
       product: { name: 'Spectrum Cloud', version },
+      staysConnected: config.settings.stayConnected,
       accounts: createAccounts(bus, router, instance),
       laneOf: user => eventLanes.laneOf(user),
       openPassword: sealed => key.open(sealed),

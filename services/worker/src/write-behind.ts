@@ -181,7 +181,8 @@ function batches(waiting: Iterable<Waiting>): Waiting[][] {
   return done
 }
 
-/** Without what changes all the time and can be done without: who else is in the rooms, and joins under way. */
+/** Without what changes all the time and can be done without: who else is in the rooms, joins under way, lines to be told. */
 function lean(snapshot: SessionSnapshot): SessionSnapshot {
-  return { ...snapshot, rooms: snapshot.rooms.map(room => ({ ...room, occupants: [], pending: {} })) }
+  const missed = { missedLines: [], missedLeftOut: snapshot.missedLeftOut + snapshot.missedLines.length }
+  return { ...snapshot, ...missed, rooms: snapshot.rooms.map(room => ({ ...room, occupants: [], pending: {} })) }
 }

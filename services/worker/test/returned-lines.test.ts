@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { MessageReceived, MessageReceived_Kind } from '@spectrum/messages'
 import type { RunningService } from '@spectrum/service-kit'
+import { waitUntil } from '@spectrum/stack'
 import { address, Neighbours } from './neighbours.ts'
 import { workerHere } from './worker.ts'
 
@@ -19,6 +20,29 @@ after(async () => {
   await neighbours?.[Symbol.asyncDispose]()
 })
 
+/** As a frontend returns them: each line once for each client that has not read it. */
+function giveBack(of: string, bodies: readonly string[], resources: readonly string[], atMs: number): void {
+  const messages = bodies.flatMap(body =>
+    resources.map(resource => ({
+      resources: [resource],
+      message: MessageReceived.create({
+        id: `id-${body}`,
+        from: address('flock', 'Polly'),
+        kind: MessageReceived_Kind.KIND_GROUPCHAT,
+        body,
+      }),
+      atMs,
+    })),
+  )
+  neighbours.send(of, '', { $case: 'messagesReturned', value: { messages } })
+}
+
+const linesOf = (of: string, from = 0) =>
+  neighbours
+    .told(of)
+    .slice(from)
+    .filter(line => / message flock/.test(line))
+
 test('lines that were not read are told once when the client joins again; a new stream verifies every resource', async () => {
   await neighbours.register(user, 'romeo')
   for (const resource of ['orchard', 'phone']) neighbours.presence(user, resource)
@@ -33,16 +57,9 @@ test('lines that were not read are told once when the client joins again; a new 
     .filter(line => !line.includes('contact'))
   assert.deepEqual(checks, ['orchard: resourceCheck', 'phone: resourceCheck'])
 
-  const messages = ['one', 'two'].map(body => ({
-    resources: ['orchard'],
-    message: MessageReceived.create({
-      from: address('flock', 'Polly'),
-      kind: MessageReceived_Kind.KIND_GROUPCHAT,
-      body,
-    }),
-    atMs: 1_000,
-  }))
-  neighbours.send(user, '', { $case: 'messagesReturned', value: { messages } })
+  // Said when the client was in the room, and it has not come in since: it is not back.
+  const atMs = Date.now()
+  giveBack(user, ['one', 'two'], ['orchard'], atMs)
   const from = neighbours.told(user).length
   for (let i = 0; i < 2; i++) neighbours.join(user, 'orchard', 'flock', 'romeo', `again${i}`)
   const first = await neighbours.hears(user, /orchard: subject flock/, from)
@@ -50,10 +67,46 @@ test('lines that were not read are told once when the client joins again; a new 
   const told = neighbours.told(user).slice(from)
   const at = told.indexOf('orchard: here flock/romeo 110')
   assert.deepEqual(told.slice(at + 1, at + 3), [
-    'orchard: message flock/Polly «one»',
-    'orchard: message flock/Polly «two»',
+    'orchard: message flock/Polly «one» id=id-one',
+    'orchard: message flock/Polly «two» id=id-two',
   ])
-  assert.equal(told.filter(line => line.includes('«')).filter(line => line.includes('message')).length, 2)
+  assert.equal(linesOf(user, from).length, 2)
   for (const { event } of neighbours.events)
-    if (event?.$case === 'messageReceived') assert.equal(event.value.delayedAtMs, 1_000)
+    if (event?.$case === 'messageReceived') assert.equal(event.value.delayedAtMs, atMs)
+})
+
+test('a client that came back before its lines did is told at once, under whatever name; who read them is not', async () => {
+  const juliet = 'juliet@example.org'
+  await neighbours.register(juliet, 'juliet')
+  for (const resource of ['desk', 'balcony1', 'balcony2']) neighbours.presence(juliet, resource)
+  neighbours.join(juliet, 'desk', 'flock', 'juliet')
+  await neighbours.hears(juliet, /desk: subject flock/)
+  const saidAtMs = Date.now()
+  await waitUntil(() => Date.now() > saidAtMs)
+  neighbours.join(juliet, 'balcony1', 'flock', 'juliet')
+  const joined = await neighbours.hears(juliet, /balcony1: subject flock/)
+  giveBack(juliet, ['one'], ['balcony0'], saidAtMs)
+  await neighbours.hears(juliet, /balcony1: message flock.Polly «one»/, joined)
+  neighbours.join(juliet, 'balcony2', 'flock', 'juliet')
+  await neighbours.hears(juliet, /balcony2: subject flock/)
+  assert.deepEqual(linesOf(juliet), ['balcony1: message flock/Polly «one» id=id-one'])
+})
+
+test('returned lines outlive the worker', async () => {
+  const nurse = 'nurse@example.org'
+  await neighbours.register(nurse, 'nurse')
+  neighbours.presence(nurse, 'old')
+  neighbours.join(nurse, 'old', 'flock', 'nurse')
+  const joined = await neighbours.hears(nurse, /old: subject flock/)
+  giveBack(nurse, ['one', 'two'], ['old'], Date.now())
+  await neighbours.stored(nurse, 0, ({ missedLines }) => missedLines.length === 2)
+  await worker[Symbol.asyncDispose]()
+  worker = await workerHere(neighbours.nats.url)
+  neighbours.join(nurse, 'new', 'flock', 'nurse')
+  await neighbours.hears(nurse, /new: subject flock/, joined)
+  assert.deepEqual(linesOf(nurse), [
+    'new: message flock/Polly «one» id=id-one',
+    'new: message flock/Polly «two» id=id-two',
+  ])
+  await neighbours.stored(nurse, 0, ({ missedLines }) => missedLines.length === 0)
 })

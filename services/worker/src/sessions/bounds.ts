@@ -85,6 +85,7 @@ function essentialBytes(session: Session): number {
       bytes += head + size(node)
       for (const name of resources) bytes += size(name)
     }
+    if (room.isKept) bytes += head + size(room.node)
     for (const { node, resource, stanzaId, password } of room.pending)
       bytes += head + sealedBytes(password) + size(node) + size(resource) + size(stanzaId) + fieldBytes
   }

@@ -18,6 +18,8 @@ export interface SessionLimits {
   /** Wait before the second attempt to connect, and the longest one: 1 s and 5 min. */
   readonly firstRetryMs: number
   readonly lastRetryMs: number
+  /** A client that left its last room and is still there after this has left the room, and did not go: 3 s. */
+  readonly leaveMs: number
   /** A session that no resource ever used ends after this: 2 min. */
   readonly unusedMs: number
   /** So long clients are told nothing of it when a return gave them another nick: 5 min. */
@@ -31,6 +33,7 @@ export const defaultLimits: SessionLimits = {
   snapshotMs: 200,
   firstRetryMs: 1_000,
   lastRetryMs: 300_000,
+  leaveMs: 3_000,
   unusedMs: 120_000,
   ghostMs: 300_000,
 }
@@ -44,6 +47,8 @@ export interface SessionContext {
   readonly metrics: WorkerMetrics
   readonly limits: SessionLimits
   readonly product: Host['product']
+  /** What users without a setting of their own want: to stay connected when their last client goes. */
+  readonly staysConnected: boolean
   readonly accounts: Accounts
   laneOf(user: string): EventLane
   /** Opens a room password that a frontend sealed to the instance. */

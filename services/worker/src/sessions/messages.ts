@@ -20,6 +20,7 @@ import {
 } from '@spectrum/network'
 import { messageFailure } from './answers.ts'
 import { bareJid } from './events.ts'
+import { keepUnread } from './missed-lines.ts'
 import { reveal } from './own-nick.ts'
 import type { Room } from './room.ts'
 import { addressOf, notJoined } from './rooms.ts'
@@ -162,6 +163,12 @@ export function messageReceived(session: Session, event: ReceivedMessage): void 
   if (isGhosts && event.at === undefined) reveal(session, room)
   const nick = isPrivate ? chat.nick : room.shown(from.nick ?? (from.self ? room.nick : ''))
   const kind = isPrivate ? MessageReceived_Kind.KIND_UNSPECIFIED : MessageReceived_Kind.KIND_GROUPCHAT
+  if (room.views.length === 0) {
+    const value = received(session, event, room.address(room.node, nick), kind)
+    value.isPrivate = isPrivate
+    if (isPrivate) return session.tell({ $case: 'messageReceived', value }, bareJid, '', networkKey)
+    return keepUnread(session, room, value)
+  }
   let key = networkKey
   for (const { node, resources } of room.views) {
     const value = received(session, event, room.address(node, nick), kind)
@@ -231,8 +238,10 @@ export function tellFromGateway(session: Session, text: string): void {
 
 /** A line about the room from nobody in it. */
 export function roomNotice(session: Session, room: Room, text: string): void {
+  const kind = MessageReceived_Kind.KIND_GROUPCHAT
+  if (room.views.length === 0)
+    keepUnread(session, room, MessageReceived.create({ from: room.address(room.node), kind, body: text }))
   for (const { node, resources } of room.views) {
-    const kind = MessageReceived_Kind.KIND_GROUPCHAT
     const value = MessageReceived.create({ from: room.address(node), kind, body: text })
     session.tell({ $case: 'messageReceived', value }, resources)
   }

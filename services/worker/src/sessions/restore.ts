@@ -11,6 +11,8 @@ export function restore(session: Session, snapshot: SessionSnapshot): void {
   for (const { resource, show, status, priority } of snapshot.resources)
     session.resources.set(resource, { show, status, priority })
   session.resources.toTell(session.resources.aggregateShown())
+  session.missed.restore(snapshot.missedLines)
+  session.suppressed('message', 'missed-lines-not-stored', snapshot.missedLeftOut)
   for (const {
     name,
     node,
@@ -22,11 +24,17 @@ export function restore(session: Session, snapshot: SessionSnapshot): void {
     lookOf,
     looks,
     toldSubject,
+    isKept,
     ghostUntilMs,
     ownLook,
     toldHashes,
   } of snapshot.rooms) {
     const room = session.rooms.obtain({ name, node, resource: nick })
+    if (isKept) {
+      room.isKept = true
+      room.node = node
+      room.password = password
+    }
     if (resources.length > 0) {
       room.password = password
       room.toldNick = nick

@@ -86,6 +86,7 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
   // The user left and comes back: this is the answer to the leaving.
   if (why.kind === 'left' && !wasIn && room.state !== 'joined') return session.suppressed('room-left', 'left-before')
   const reason = why.reason ?? ''
+  room.isKept = false
   if (why.kind === 'refused') {
     if (wasIn)
       tellViews(session, room, node =>

@@ -57,6 +57,13 @@ export class Room {
   /** What came before the room was complete and must be told after it. */
   held: NetworkEvent[] = []
   deadline: NodeJS.Timeout | undefined
+  /** The user stays in the room though no client is in it. */
+  isKept = false
+  /** How its JID was spelled last. */
+  node = ''
+  /** A client left the room, which is kept: it is known soon whether the client left only the room, or for good. */
+  leaving: NodeJS.Timeout | undefined
+  readonly #enteredMs = new Map<string, number>()
 
   constructor(id: RoomId, name: string, nick: string) {
     this.id = id
@@ -109,15 +116,30 @@ export class Room {
     return this.viewOf(resource) !== undefined || this.pending.some(join => join.resource === resource)
   }
 
-  /** The resource is in the room from now on. */
-  admit(resource: string, node: string): void {
+  /** The resource is in the room since then, in milliseconds since the epoch; 0: nobody knows since when. */
+  admit(resource: string, node: string, atMs = 0): void {
+    this.isKept = false
+    this.leaving = undefined
+    this.node = node
+    this.#enteredMs.set(resource, atMs)
     const view = this.views.find(each => each.node === node)
     if (view === undefined) this.views.push({ node, resources: [resource] })
     else if (!view.resources.includes(resource)) view.resources = [...view.resources, resource]
   }
 
+  /** When the resource came in, for the last time if it did so repeatedly. */
+  enteredAtMs(resource: string): number {
+    return this.#enteredMs.get(resource) ?? 0
+  }
+
+  /** Who is in the room and was so then. */
+  insideAt(atMs: number): string[] {
+    return this.views.flatMap(({ resources }) => resources.filter(resource => this.enteredAtMs(resource) <= atMs))
+  }
+
   /** The resource is out, or no longer waits to get in; the view or the pending join that it had. */
   remove(resource: string): { node: string; wasIn: boolean } | undefined {
+    this.#enteredMs.delete(resource)
     const waiting = this.pending.find(join => join.resource === resource)
     if (waiting !== undefined) this.pending = this.pending.filter(join => join !== waiting)
     const view = this.viewOf(resource)

@@ -15,6 +15,7 @@ import { available, codes, digest, plainSelf, unavailable } from './occupants.ts
 import { reveal, shownOccupants } from './own-nick.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
+import { abandonUnlessGone, staysConnected } from './stay-connected.ts'
 
 // XEP-0045, what users ask: joining, leaving, nick, subject. What the network tells is in room-events.ts.
 
@@ -38,7 +39,7 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
   // No new join, but what somebody says who is waiting to get in: a change of nick (section 7.6), or of what they show.
   if (!value.hasMucElement && room.concerns(resource))
     return to.resource === room.shownNick ? undefined : changeNick(session, room, to.resource)
-  if (room.isEmpty) room.nick = to.resource
+  if (room.isEmpty && !room.isKept) room.nick = to.resource
   const join = {
     resource,
     node: to.node,
@@ -66,7 +67,7 @@ export function requestJoin(session: Session, room: Room): void {
       refuseJoins(session, room, NetworkError.from(reason))
   }
   const history = historyWanted(session, room)
-  const isReturn = room.views.length > 0 && { isReturn: true }
+  const isReturn = (room.views.length > 0 || room.isKept) && { isReturn: true }
   const ask = (password?: string) =>
     rooms.join({
       room: room.id,
@@ -87,7 +88,8 @@ export function requestJoin(session: Session, room: Room): void {
 /** Whoever is in the room has its past but for the time of the loss; else the client's wish counts (XEP-0045 section 7.2.14). */
 function historyWanted(session: Session, room: Room): Pick<JoinRequest, 'history'> {
   const { lostAtMs } = session.connection
-  if (room.views.length > 0) return lostAtMs === undefined ? {} : { history: { since: new Date(lostAtMs) } }
+  if (room.views.length > 0 || room.isKept)
+    return lostAtMs === undefined ? {} : { history: { since: new Date(lostAtMs) } }
   const maxMessages = room.pending[0]?.maxHistory
   return maxMessages === undefined ? {} : { history: { maxMessages } }
 }
@@ -96,7 +98,7 @@ function historyWanted(session: Session, room: Room): Pick<JoinRequest, 'history
 export function enter(session: Session, room: Room, join: PendingJoin): void {
   const { resource, node, nick, stanzaId } = join
   const to = [resource]
-  room.admit(resource, node)
+  room.admit(resource, node, session.context.clock.now())
   let self: Occupant = plainSelf(room.shownNick)
   for (const occupant of shownOccupants(session, room)) {
     if (occupant.self) self = occupant
@@ -125,10 +127,11 @@ export function leaveRoom(session: Session, command: Command, value: LeaveRoom):
   const room = session.rooms.find(addressOf(value.room))
   if (room === undefined) return undefined
   takeOut(session, room, command.resource, value.status)
+  if (room.isKept) abandonUnlessGone(session, room, command.resource, value.status)
   return session.endIfDeserted()
 }
 
-/** A resource goes; the last one takes the user out of the room. */
+/** A resource goes; the last one takes the user out of the room, unless the user stays connected. */
 export function takeOut(session: Session, room: Room, resource: string, reason: string): void {
   const removed = room.remove(resource)
   if (removed === undefined) return
@@ -137,7 +140,9 @@ export function takeOut(session: Session, room: Room, resource: string, reason: 
     const value = unavailable(room, removed.node, room.shownNick, { codes: [codes.self], status: reason })
     session.tell({ $case: 'occupantPresence', value }, [resource])
   }
-  if (room.isEmpty) abandon(session, room, reason)
+  if (!room.isEmpty || room.isKept) return
+  if (removed.wasIn && staysConnected(session)) room.isKept = true
+  else abandon(session, room, reason)
 }
 
 /** Leaves the room on the network and forgets it. */
@@ -197,7 +202,7 @@ export function refuseJoins(session: Session, room: Room, error: NetworkError): 
   room.pending = []
   for (const join of joins) refuseJoin(session, join, { ...room.address(join.node, join.nick) }, error)
   if (joins.length > 0) session.markChanged()
-  if (room.isEmpty) abandon(session, room)
+  if (room.isEmpty && !room.isKept) abandon(session, room)
   session.endIfDesertedSoon()
 }
 

@@ -22,6 +22,7 @@ import { type Room, RoomTable } from './room.ts'
 import { awaitAnswer, refuseJoins, requestJoin } from './rooms.ts'
 import { SentMessages } from './sent-messages.ts'
 import { Snapshots, snapshotOf } from './snapshots.ts'
+import { absent, staysConnected } from './stay-connected.ts'
 import { tellViews } from './views.ts'
 
 export interface SessionStart {
@@ -142,8 +143,8 @@ export class Session {
     }
   }
 
-  suppressed(kind: string, reason: string): void {
-    this.context.metrics.dropped.inc({ kind, reason })
+  suppressed(kind: string, reason: string, count = 1): void {
+    if (count > 0) this.context.metrics.dropped.inc({ kind, reason }, count)
   }
 
   /** Something changed that a new owner must know. */
@@ -202,7 +203,8 @@ export class Session {
   }
 
   #tellNetwork(): void {
-    const presence = this.resources.aggregate()
+    const isAbsent = this.#isDeserted && staysConnected(this)
+    const presence = this.resources.aggregate() ?? (isAbsent ? absent : undefined)
     const feature = this.connection.isOnline ? this.connection.network?.features.presence : undefined
     if (presence === undefined || feature === undefined) return
     const told = `${presence.show} ${presence.status ?? ''}`
@@ -291,9 +293,17 @@ export class Session {
 
   /** Nobody uses the session any more: it ends, unless the user wants to stay connected. */
   endIfDeserted(): void | Promise<void> {
-    if (this.resources.size > 0 || this.settings.stay_connected === '1') return undefined
-    for (const room of this.rooms) if (!room.isEmpty) return undefined
-    return this.#end('')
+    return this.#isDeserted && !staysConnected(this) ? this.#end('') : undefined
+  }
+
+  /** No client is signed in, nor in a room or waiting for one. */
+  get #isDeserted(): boolean {
+    return this.resources.size === 0 && [...this.rooms].every(room => room.isEmpty)
+  }
+
+  /** It has ended, or goes on elsewhere. */
+  get isOver(): boolean {
+    return this.#isSuspended || this.#ending !== undefined
   }
 
   endIfDesertedSoon(): void {
@@ -317,7 +327,7 @@ export class Session {
       )
       this.rooms.delete(room)
     }
-    for (let lost = this.missed.clear(); lost > 0; lost--) this.suppressed('messagesReturned', 'signed-out')
+    this.suppressed('message', 'signed-out', this.missed.clear())
     withdrawContacts(this)
     this.tell({ $case: 'gatewayPresence', value: { show: Show.SHOW_OFFLINE, status: reason } }, bareJid)
     await this.#close()

@@ -62,11 +62,10 @@ export class Snapshots {
   }
 
   /** Something changed that a new owner had better know: written with the next change, or alone after a wait that grows with the size. */
-  markOutdated(): void {
+  markOutdated(bytesPerSecond = this.#options.lazyBytesPerSecond ?? 64 * 1024): void {
     if (this.#timer !== undefined || this.#isWriting || this.#isClosed || this.#outdated !== undefined) return
-    const { intervalMs, lazyBytesPerSecond = 64 * 1024 } = this.#options
-    const waitMs =
-      this.#lastMs + Math.max(intervalMs, (this.#lastBytes * 1_000) / lazyBytesPerSecond) - performance.now()
+    const { intervalMs } = this.#options
+    const waitMs = this.#lastMs + Math.max(intervalMs, (this.#lastBytes * 1_000) / bytesPerSecond) - performance.now()
     const write = () => {
       this.#outdated = undefined
       this.markChanged()
@@ -82,7 +81,8 @@ export class Snapshots {
 
   /** Fulfils when the present state is stored. */
   async flush(): Promise<void> {
-    if (this.#timer !== undefined) this.#runNow()
+    if (this.#outdated !== undefined) this.#changes++
+    if (this.#timer !== undefined || this.#outdated !== undefined) this.#runNow()
     await new Promise<void>(resolve => this.afterStored(resolve))
   }
 
@@ -222,6 +222,7 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
   const space = isLean ? { bytes: 0, hashes: 0 } : { bytes: bounds.nickBytes, hashes: bounds.hashes }
   for (const room of session.rooms) {
     const nodes = new Set([...room.views.map(view => view.node), ...room.pending.map(join => join.node)])
+    if (nodes.size === 0 && room.isKept) nodes.add(room.node)
     const isIn = room.views.length > 0
     let told = isIn ? toldOf(room, space) : nothingTold
     let toldSubject = isLean || !isIn ? undefined : storable(room.toldSubject)
@@ -241,6 +242,7 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
         ),
         ...told,
         toldSubject,
+        isKept: room.isKept,
         ghostUntilMs: isIn ? (room.ghostUntilMs ?? 0) : 0,
       })
       told = nothingTold
@@ -260,5 +262,6 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
     rooms,
     settings: { ...session.settings },
     lastActiveMs: session.lastActiveMs,
+    ...session.missed.stored(isLean ? 0 : undefined),
   }
 }
