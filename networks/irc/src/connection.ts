@@ -83,6 +83,11 @@ export class Connection {
     return this.#state === 'online'
   }
 
+  /** QUIT is sent; the server has not closed yet. */
+  get isClosing(): boolean {
+    return this.#state === 'closing'
+  }
+
   /** Whether the server has granted a capability. */
   hasCapability(name: string): boolean {
     return this.#caps.includes(name)
@@ -125,15 +130,18 @@ export class Connection {
     }
   }
 
-  /** Sends QUIT and closes; {@link run} settles soon after. */
+  /**
+   * Sends QUIT, and reads on until the server closes, at most 2 s: what it took for the user before it read the QUIT comes
+   * first. Nothing is written any more: that would meet a closed socket and cost what is still to be read.
+   * {@link run} settles then.
+   */
   quit(reason: string): void {
     if (this.#state === 'closed' || this.#state === 'closing') return
     const wasRegistered = this.#state === 'online' || this.#state === 'welcomed'
     this.#state = 'closing'
     if (!wasRegistered) return this.#finish()
-    this.#outbox?.urgent(serialiseLine('QUIT', [closingWords(reason)]))
-    this.#outbox?.flush()
-    this.#socket?.end()
+    const over = new NetworkError('signed-out', 'The connection to IRC is being closed.')
+    this.#outbox?.finish(serialiseLine('QUIT', [closingWords(reason)]), over)
     setTimeout(() => this.#finish(), QUIT_MS).unref()
   }
 

@@ -431,6 +431,8 @@ export class Link {
 
   /** For commands whose outcome comes as lines; failing to write one is told by the connection's end. */
   send(line: string): void {
+    // What comes in after QUIT is still told, and not answered.
+    if (this.connection.isClosing) return this.parts.count('line-not-sent')
     const sent = this.connection.outbox.send(line)
     if (sent) sent.catch(() => this.parts.count('line-not-sent'))
   }

@@ -81,6 +81,13 @@ export class Outbox {
     if (!this.#closed) this.#write(line)
   }
 
+  /** The last line that goes out, at once, with what was accepted before it; then as {@link close}. */
+  finish(line: string, error: NetworkError): void {
+    this.urgent(line)
+    this.flush()
+    this.close(error)
+  }
+
   flush(): void {
     const text = this.#pending
     if (text === '' || this.#closed) return

@@ -516,3 +516,30 @@ test('leaving and coming back at once ends inside; leaving a refused room is qui
   )
   await user.stop()
 })
+
+test('what the server took for the user before it read the QUIT is told, and nothing is written after it', async () => {
+  await using raw = await RawServer.start()
+  raw.onQuit = socket => {
+    raw.say('PING :still there?', ':juliet!u@h PRIVMSG romeo :\u0001PING 1\u0001')
+    raw.say(':juliet!u@h PRIVMSG romeo :one moment', ':raw.example ERROR :Closing link')
+    socket.end()
+  }
+  const user = new GatewayUser(createConnector({ server: [`127.0.0.1:${raw.port}`] }).connector, 'romeo')
+  await user.host.online()
+  await user.stop('good night')
+  assert.equal(user.outcome, 'ended')
+  const { text } = await user.host.next('message')
+  assert.equal(text, 'one moment')
+  assert.equal(raw.received.at(-1), 'QUIT :good night')
+  assert.deepEqual(user.host.logged, [])
+})
+
+test('a server that does not close after QUIT is left soon', async () => {
+  await using raw = await RawServer.start()
+  raw.onQuit = () => {}
+  const user = new GatewayUser(createConnector({ server: [`127.0.0.1:${raw.port}`] }).connector, 'romeo')
+  await user.host.online()
+  const since = performance.now()
+  await user.stop()
+  assert.ok(performance.now() - since < 10_000)
+})

@@ -14,6 +14,9 @@ export class RawServer implements AsyncDisposable {
   /** What it says to any line besides; nothing by default. */
   onLine: (line: string, socket: Socket) => void = () => {}
 
+  /** What it does at a QUIT; by default it closes, as servers do. */
+  onQuit: (socket: Socket) => void = socket => socket.end()
+
   private constructor() {
     this.#server = createServer(socket => {
       this.sockets.push(socket)
@@ -26,6 +29,7 @@ export class RawServer implements AsyncDisposable {
         for (const line of lines) {
           this.received.push(line)
           this.onLine(line, socket)
+          if (line.startsWith('QUIT')) this.onQuit(socket)
           if (line.startsWith('NICK ')) this.onNick(line.slice(5), socket)
           const [, channel] = /^JOIN (#\S+)/.exec(line) ?? []
           if (channel)

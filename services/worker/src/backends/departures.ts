@@ -61,6 +61,8 @@ export class Departures {
     const begun = session.queue.takeBack()
     await session.suspend()
     const start = startOf(session, move, snapshot)
+    // What the network said to the end comes before what it says to the session there.
+    if (!(await this.#persist(() => session.events.lane.durable()))) return
     if (!(await this.#persist(() => publish(start, move.backend)))) return
     if (!(await this.#persist(() => deleteSnapshot(user)))) return
     gone(session, [...begun, ...waiting])

@@ -45,6 +45,8 @@ export interface BackendContext {
 
 /** How often a backend that had to hold back looks whether it may go on. */
 const holdPollMs = 50
+/** What a step of handing over gets at least, however late it is. */
+const leastStepMs = 250
 
 /**
  * One backend in this process's hand: restores its sessions from their snapshots, reads its lane and gives every command to
@@ -335,8 +337,10 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
 
   /**
    * Hands the backend over: no new command is begun, the snapshots are brought up to date, what is finished is recorded, the
-   * networks are left and the ownership is released. What was not begun is the new owner's.
+   * networks are left, what they still said is made durable, and the ownership is released. What was not begun is the new
+   * owner's.
    *
+   * @param limitMs - with the bus away, when it ends; to leave the networks may take 5 s more
    * @param next - the worker that should take it
    */
   drain(limitMs: number, next?: string): Promise<void> {
@@ -351,17 +355,25 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     const { log, metrics } = this.#context.sessions
     const failed = (error: unknown) =>
       log.warn({ err: error, backend: this.number }, 'a backend was not drained in full')
-    const late = () => new Promise<void>(resolve => setTimeout(resolve, limitMs / 4).unref())
+    const { clock } = this.#context.sessions
+    const deadline = clock.monotonic() + limitMs
+    const stepMs = () => Math.max(leastStepMs, Math.min(limitMs / 4, deadline - clock.monotonic()))
+    const late = () => new Promise<void>(resolve => setTimeout(resolve, stepMs()).unref())
+    const recorded = async () => {
+      await Promise.race([this.#barrier.settled(), late()])
+      // With the bus away there is nothing to be recorded in: the next owner reads the last lines again.
+      await Promise.race([this.#consumer?.committed(), late()]).catch(failed)
+    }
     this.#consumer?.pause()
     await Promise.race([
       Promise.all([...this.sessions.values()].map(session => session.snapshots.flush())),
       late(),
     ]).catch(failed)
-    await Promise.race([this.#barrier.settled(), late()])
-    await this.#context.copies.flush(limitMs / 4)
-    // With the bus away there is nothing to be recorded in: the next owner reads the last lines again.
-    await Promise.race([this.#consumer?.committed(), late()]).catch(failed)
+    await recorded()
+    await this.#context.copies.flush(stepMs())
     await this.#suspendAll()
+    // What came in before the networks closed would be refused under the next owner's epoch.
+    await recorded()
     this.#isLost = true
     await Promise.race([this.#ownership.release(next), late()]).catch(failed)
     metrics.takeovers.inc({ how: 'released' })

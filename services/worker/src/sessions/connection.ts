@@ -13,7 +13,7 @@ import {
   type UserId,
 } from '@spectrum/network'
 import { backOffMs } from './back-off.ts'
-import { createHost } from './host.ts'
+import { createHost, type Phase } from './host.ts'
 import type { Session } from './session.ts'
 import { Sockets } from './sockets.ts'
 
@@ -39,6 +39,7 @@ export class Connection {
   readonly #session: Session
   readonly #stopping = new AbortController()
   #attempt: AbortController | undefined
+  #sockets: Sockets | undefined
   #account: Credentials | undefined
   #running: Promise<void> | undefined
   #giveUp: ((error: NetworkError) => void) | undefined
@@ -59,13 +60,20 @@ export class Connection {
     })
   }
 
-  /** Ends the network's session for good; fulfils when it is closed, or after 5 s. */
+  /**
+   * Ends the network's session for good; fulfils when it is closed, or after 5 s. What others said is received until then:
+   * a network takes messages for the user up to the moment at which it reads that they leave.
+   */
   async stop(): Promise<void> {
     this.#stopping.abort()
     this.#attempt?.abort()
+    // Somebody else speaks for the user: no leave can be taken, and nothing that comes may be told.
+    if (this.#session.link.isLost) this.#sockets?.destroy()
     const late = new AbortController()
     await Promise.race([this.#running, delay(closeMs, undefined, { signal: late.signal }).catch(() => undefined)])
     late.abort()
+    this.#attempt = undefined
+    this.#sockets?.destroy()
     this.#closed(new NetworkError('signed-out', 'You are signed out.'))
   }
 
@@ -143,9 +151,11 @@ export class Connection {
     const attempt = new AbortController()
     const sockets = new Sockets(() => session.link.mayWrite())
     this.#attempt = attempt
+    this.#sockets = sockets
     session.events.lane.attach(sockets)
     let onlineAt: number | undefined
     let askedHost: string | undefined
+    let isOver = false
     let failure = new NetworkError('unreachable', 'The network closed the connection.')
     try {
       const account = this.#account ?? (await fetchAccount(session))
@@ -153,9 +163,12 @@ export class Connection {
       if (attempt.signal.aborted) return failure
       this.#account = account
       session.learn(account)
-      const isCurrent = () => this.#attempt === attempt && !attempt.signal.aborted
+      const phase = (): Phase => {
+        if (isOver || this.#attempt !== attempt || session.link.isLost) return 'over'
+        return attempt.signal.aborted ? 'leaving' : 'open'
+      }
       const online = () => {
-        if (this.isOnline || !isCurrent()) return
+        if (this.isOnline || phase() !== 'open') return
         onlineAt = session.context.clock.monotonic()
         this.isOnline = true
         this.lastFailure = undefined
@@ -164,7 +177,7 @@ export class Connection {
       const asked = (name: string) => {
         askedHost = name
       }
-      const host = createHost(session, sockets, attempt.signal, isCurrent, online, asked)
+      const host = createHost(session, sockets, attempt.signal, phase, online, asked)
       this.network = session.context.connector.open(toLogin(session.user, account), host)
       await this.network.run(attempt.signal)
     } catch (error) {
@@ -172,6 +185,7 @@ export class Connection {
       if (failure.code === 'unexpected') session.log.error({ err: failure.cause }, 'a network failed unexpectedly')
       if (failure.code === 'rate-limited' && askedHost !== undefined) session.context.logins.throttled(askedHost)
     } finally {
+      isOver = true
       attempt.abort()
       sockets.destroy()
       session.events.lane.detach(sockets)

@@ -1,13 +1,32 @@
-import type { Host } from '@spectrum/network'
+import type { Host, NetworkEvent } from '@spectrum/network'
 import type { Session } from './session.ts'
 import type { Sockets } from './sockets.ts'
+
+/** `leaving`: the network was told to close and has not yet. */
+export type Phase = 'open' | 'leaving' | 'over'
+
+/**
+ * What others said while the network was being left. It has come, and comes to nobody else: the next connection is not told
+ * again. All other events describe how things are; the next connection sees that for itself.
+ */
+const isSaid: ReadonlySet<NetworkEvent['type']> = new Set([
+  'message',
+  'edit',
+  'retraction',
+  'reactions',
+  'receipt',
+  'message-failed',
+  'attention',
+  'authorization-request',
+  'room-invitation',
+])
 
 /** What the network's session gets for one attempt; when that is over, nothing it says counts any more. */
 export function createHost(
   session: Session,
   sockets: Sockets,
   signal: AbortSignal,
-  isCurrent: () => boolean,
+  phase: () => Phase,
   online: () => void,
   /** The session is about to log in to this host. */
   asked: (host: string) => void,
@@ -22,7 +41,8 @@ export function createHost(
     clock: context.clock,
     product: context.product,
     emit(event) {
-      if (isCurrent()) session.receive(event)
+      const now = phase()
+      if (now === 'open' || (now === 'leaving' && isSaid.has(event.type))) session.receive(event)
       else session.suppressed(event.type, 'stale-connection')
     },
     flushed: () => session.events.lane.durable(),
