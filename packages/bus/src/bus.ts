@@ -22,7 +22,7 @@ import { BatchPublisher, PublisherHub } from './publisher.ts'
 import { Readers } from './reader.ts'
 import { RequestBroker } from './request-broker.ts'
 import type { Client, Handlers, ServiceDefinition } from './requests.ts'
-import { Streams } from './streams.ts'
+import { defaultLimits, Streams } from './streams.ts'
 import type { Lane, TableName, Topic } from './subjects.ts'
 import { jsonValue, type Table, type ValueCodec } from './table.ts'
 import { Ticker } from './ticker.ts'
@@ -157,6 +157,8 @@ class NatsBus implements Bus {
       process: processId,
       ackTimeoutMs: this.#timings.ackTimeoutMs,
       fullPatienceMs: this.#timings.fullPatienceMs,
+      cursors: this.#bucket<CursorRecord>('cursors'),
+      laneShare: () => this.#laneShare(),
     })
     this.#broker = new RequestBroker(connection, options, processId)
     const heartbeats = this.#bucket<HeartbeatRecord>('heartbeats')
@@ -279,6 +281,12 @@ class NatsBus implements Bus {
     this.#readers.close()
     this.#ticker.close()
     await this.#connection.close()
+  }
+
+  /** What one process may add to a lane whose owner finishes nothing: the processes of a service divide the lane's share. */
+  #laneShare(): number {
+    const { maxStreamBytes, maxLaneShare } = { ...defaultLimits, ...this.#options.limits }
+    return (maxStreamBytes * maxLaneShare) / Math.max(1, this.#deaths.processes(this.#options.service).length)
   }
 
   #bucket<T>(name: TableName, codec: ValueCodec<T> = jsonValue<T>()): Bucket<T> {

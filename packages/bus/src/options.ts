@@ -51,4 +51,9 @@ export interface Limits {
   maxMessagesPerLane: number
   /** Of a lane stream, in bytes: 1 GiB. */
   maxStreamBytes: number
+  /**
+   * What the publishers of one service may fill of the stream with one lane whose owner finishes nothing, as a fraction:
+   * 1/8. Beyond it the lane counts as full: items are refused or held as if the stream were.
+   */
+  maxLaneShare: number
 }

@@ -38,10 +38,10 @@ const deniedToFrontends = [
   'ReportIdle',
 ]
 
-/** The tables that a service may read. */
+/** The tables that a service may read. Cursors tell publishers how far a lane is finished. */
 export const readableTables: Record<ServiceName, readonly TableName[]> = {
   frontend: ['placements', 'backends', 'manifests', 'keys', 'cursors', 'owners', 'heartbeats'],
-  router: ['placements', 'backends', 'occupancy', 'manifests', 'snapshots', 'keys', 'owners', 'heartbeats'],
+  router: ['placements', 'backends', 'occupancy', 'manifests', 'snapshots', 'keys', 'cursors', 'owners', 'heartbeats'],
   worker: ['placements', 'backends', 'manifests', 'snapshots', 'keys', 'cursors', 'owners', 'heartbeats'],
 }
 

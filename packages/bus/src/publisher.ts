@@ -3,11 +3,14 @@ import type { LaneCodec } from '@spectrum/messages'
 import type { NetworkError } from '@spectrum/network'
 import { batchIdHeader, formatBatchId } from './batch-id.ts'
 import { type Connection, defaultMaxPayload, errCodes, JetStreamError, parseApiReply } from './connection.ts'
+import type { CursorRecord } from './cursor.ts'
+import { LaneShare } from './lane-share.ts'
 import { AbandonedError, ItemTooLargeError, LaneFullError, type LanePublisher } from './lanes.ts'
 import { guarded, Listeners } from './listeners.ts'
 import type { ServiceName } from './options.ts'
 import type { Streams } from './streams.ts'
 import { inboxPrefix, type Lane, publishSubject } from './subjects.ts'
+import type { Table } from './table.ts'
 import type { Ticker, Ticking } from './ticker.ts'
 
 const maxBatchItems = 512
@@ -18,6 +21,8 @@ const hardBoundBytes = 8 * 2 ** 20
 const headerReserveBytes = 4096
 const maxRetryMs = 2000
 const firstRetryMs = 50
+/** How often the owner's cursor is looked at while this process has filled its share of the lane. */
+const shareCheckMs = 200
 
 interface AckReceiver {
   receive(number: number, message: Msg): void
@@ -33,6 +38,9 @@ export class PublisherHub {
   readonly process: string
   readonly ackTimeoutMs: number
   readonly fullPatienceMs: number
+  readonly cursors: Table<CursorRecord>
+  /** Bytes that this process may add to one lane while its owner finishes nothing. */
+  readonly laneShare: () => number
   readonly #inbox: string
   readonly #publishers: AckReceiver[] = []
   readonly #progress: Listeners<[]>
@@ -46,6 +54,8 @@ export class PublisherHub {
     process: string
     ackTimeoutMs: number
     fullPatienceMs: number
+    cursors: Table<CursorRecord>
+    laneShare: () => number
   }) {
     this.connection = parts.connection
     this.#progress = new Listeners(parts.connection.log)
@@ -55,6 +65,8 @@ export class PublisherHub {
     this.process = parts.process
     this.ackTimeoutMs = parts.ackTimeoutMs
     this.fullPatienceMs = parts.fullPatienceMs
+    this.cursors = parts.cursors
+    this.laneShare = parts.laneShare
     this.#inbox = `${inboxPrefix(this.service)}.ack.${nuid.next()}`
     this.connection.nc.subscribe(`${this.#inbox}.*.*`, {
       callback: (error, message) => {
@@ -130,8 +142,11 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   #queuedBytes = 0
   #inFlight: InFlight<T> | undefined
   #lastNumber = 0
-  /** Since when the server has refused every batch for want of room. */
+  readonly #share: LaneShare
+  /** Since when there has been no room: the server refused every batch, or the lane's share was full. */
   #fullSince: number | undefined
+  #isCheckingShare = false
+  #checkShareAt = 0
   #isScheduled = false
   #wasCongested = false
   #published = 0
@@ -145,6 +160,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     this.#codec = codec
     this.#subject = publishSubject(lane, hub.service)
     this.#inbox = hub.register(this)
+    this.#share = new LaneShare(hub.cursors, lane.key, hub.laneShare)
   }
 
   publish(item: T, onRefused?: (error: NetworkError) => void): void {
@@ -201,6 +217,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   /** After a reconnect: the batch in flight first, so that nothing overtakes it. */
   sendAgain(): void {
+    this.#share.reset()
     if (!this.#inFlight) return this.#schedule()
     this.#inFlight.unanswered = 0
     this.#send(this.#inFlight)
@@ -208,7 +225,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   tick(now: number): boolean {
     const batch = this.#inFlight
-    if (!batch) return false
+    if (!batch) return this.#tickWithoutRoom(now)
     if (now >= batch.retryAt && this.#hub.connection.isConnected) this.#send(batch)
     return true
   }
@@ -219,7 +236,8 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     if (batch?.number !== number) return
     if (message.headers?.code === 503) return this.#onNoResponders(batch)
     try {
-      const ack = parseApiReply<{ duplicate?: boolean }>(message.data)
+      const ack = parseApiReply<{ seq: number; duplicate?: boolean }>(message.data)
+      if (this.#share.add(ack.seq, batch.data.length)) this.#checkShare()
       this.#onAck(batch, ack.duplicate === true)
     } catch (error) {
       this.#onRefusal(batch, error)
@@ -249,6 +267,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   #flush(): void {
     // While there is no connection nothing may be given to the client: it would overtake what must be sent again.
     if (this.#inFlight || this.#head === this.#queue.length || !this.#hub.connection.isConnected) return
+    if (this.#share.isOver) return this.#waitForRoom()
     const { data, queued } = this.#takeBatch()
     if (!data) {
       this.#settle(queued)
@@ -347,24 +366,20 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   /** No room for a while, and no sending of the batch may still find some. */
   #hasGivenUp(batch: InFlight<T>): boolean {
+    return this.#isFullTooLong('the lane takes nothing: its stream or its share is full') && batch.unanswered <= 0
+  }
+
+  #isFullTooLong(sentence: string): boolean {
     const now = performance.now()
-    if (this.#fullSince === undefined)
-      this.#hub.connection.log.error(
-        { lane: this.#lane.key },
-        'the lane takes nothing: its stream or its share is full',
-      )
+    if (this.#fullSince === undefined) this.#hub.connection.log.error({ lane: this.#lane.key }, sentence)
     this.#fullSince ??= now
-    return batch.unanswered <= 0 && now - this.#fullSince >= this.#hub.fullPatienceMs
+    return now - this.#fullSince >= this.#hub.fullPatienceMs
   }
 
   /** What has a source that can be told is refused, in flight or queued; the rest of the batch goes on under its number. */
   #failBack(batch: InFlight<T>): void {
-    const waiting = this.#queue.slice(this.#head)
-    const refused = [...batch.queued, ...waiting].filter(({ onRefused }) => onRefused !== undefined)
+    const refused = [...batch.queued.filter(({ onRefused }) => onRefused !== undefined), ...this.#takeRefusable()]
     const kept = batch.queued.filter(({ onRefused }) => onRefused === undefined)
-    this.#queue = waiting.filter(({ onRefused }) => onRefused === undefined)
-    this.#head = 0
-    this.#queuedBytes = bytesOf(this.#queue)
     const data =
       kept.length > 0 && kept.length < batch.queued.length ? this.#encode(kept.map(({ item }) => item)) : batch.data
     if (kept.length > 0 && data) {
@@ -376,11 +391,57 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
       this.#inFlight = undefined
       this.#lastNumber--
     }
-    this.#hub.connection.count('bus_refused', { reason: 'stream-full' }, refused.length)
-    const { log } = this.#hub.connection
-    for (const { onRefused } of refused) guarded(log, () => onRefused?.(new LaneFullError(this.#lane.key)))
-    this.#settle(refused)
+    this.#refuse(refused, 'stream-full')
     this.#schedule()
+  }
+
+  /** Takes off the queue what has a source that can be told. */
+  #takeRefusable(): Queued<T>[] {
+    const waiting = this.#queue.slice(this.#head)
+    this.#queue = waiting.filter(({ onRefused }) => onRefused === undefined)
+    this.#head = 0
+    this.#queuedBytes = bytesOf(this.#queue)
+    return waiting.filter(({ onRefused }) => onRefused !== undefined)
+  }
+
+  #refuse(refused: readonly Queued<T>[], reason: 'stream-full' | 'lane-share'): void {
+    if (refused.length === 0) return
+    const { connection } = this.#hub
+    connection.count('bus_refused', { reason }, refused.length)
+    for (const { onRefused } of refused) guarded(connection.log, () => onRefused?.(new LaneFullError(this.#lane.key)))
+    this.#settle(refused)
+  }
+
+  /** The lane's owner finishes nothing, and this process has filled its share: the stream's other lanes need the rest. */
+  #waitForRoom(): void {
+    if (this.#isFullTooLong('the lane is full: its owner finishes nothing'))
+      this.#refuse(this.#takeRefusable(), 'lane-share')
+    this.#hub.ticker.add(this)
+  }
+
+  #tickWithoutRoom(now: number): boolean {
+    if (!this.#share.isOver || this.#head === this.#queue.length) return false
+    if (this.#hub.connection.isConnected) {
+      if (now >= this.#checkShareAt) this.#checkShare()
+      this.#waitForRoom()
+    }
+    return true
+  }
+
+  #checkShare(): void {
+    if (this.#isCheckingShare) return
+    this.#isCheckingShare = true
+    this.#checkShareAt = performance.now() + shareCheckMs
+    this.#share
+      .check()
+      .catch(error => {
+        this.#hub.connection.log.debug({ err: error, lane: this.#lane.key }, 'how full the lane is cannot be told')
+      })
+      .finally(() => {
+        this.#isCheckingShare = false
+        if (this.#share.isOver) return
+        this.#schedule()
+      })
   }
 
   #retryLater(batch: InFlight<T>): void {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Connection, errCodes, JetStreamError } from './connection.ts'
-import type { BusOptions } from './options.ts'
+import type { BusOptions, Limits } from './options.ts'
 import { readableTables } from './permissions.ts'
 import {
   bucketStream,
@@ -28,7 +28,7 @@ const nanosPerMs = 1e6
 const dedupWindowMs = 120_000
 // A server that is asked by several processes at once may leave one of them without an answer.
 const createTimeoutMs = 3000
-const defaults = { maxMessagesPerLane: 50_000, maxStreamBytes: 2 ** 30 }
+export const defaultLimits: Limits = { maxMessagesPerLane: 50_000, maxStreamBytes: 2 ** 30, maxLaneShare: 1 / 8 }
 const maxDeadBytes = 64 * 2 ** 20
 
 /** Makes the streams and buckets that are missing; with authorization only the router may, and the others wait for it. */
@@ -61,7 +61,7 @@ export class Streams {
 
   /** Fulfils when the lane's stream exists. */
   ensureLane(lane: Lane): Promise<void> {
-    const { maxMessagesPerLane, maxStreamBytes } = { ...defaults, ...this.#options.limits }
+    const { maxMessagesPerLane, maxStreamBytes } = { ...defaultLimits, ...this.#options.limits }
     return this.#ensure({
       name: lane.stream,
       subjects: [lane.streamSubjects],

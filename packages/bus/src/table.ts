@@ -17,7 +17,8 @@ export interface Table<T> {
    * The record, or undefined when there is none. What a caller wrote before is seen by its next `get`.
    *
    * @param options.mayBeStale - any replica may answer, with what it has: a record that somebody changed a moment ago may come
-   * in its former state, or not at all. Of many at once these take a tenth of the time. For readers whose mistake is found
+   * in its former state, or not at all. Many at once are
+   * answered several times sooner. For readers whose mistake is found
    * out, such as by a generation or by compare-and-set.
    */
   get(key: string, options?: { mayBeStale?: boolean }): Promise<Entry<T> | undefined>

@@ -76,6 +76,8 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'lane-full': 'An item for a lane with too much unpublished.',
   'notify-while-disconnected': 'A notification, which nobody waits for, without a connection.',
   permission: 'The NATS server refuses an operation.',
+  'lane-share':
+    'An item for a lane whose owner finishes nothing and that has filled its share of the stream: the sender is told.',
   'stream-full': 'An item for a lane whose stream takes no more: the sender is told.',
   'too-many-requests': 'A request beyond what one process answers at a time.',
   'undecodable-batch': 'A batch that cannot be read; it is a dead letter.',
