@@ -51,8 +51,9 @@ export class IrcRooms implements Rooms {
     return this.#find(id)?.room.topic
   }
 
-  fillsGaps(id: RoomId): boolean {
-    return this.#session.linkOf(id)?.history.isOffered ?? false
+  fillsGaps(id?: RoomId): boolean {
+    const link = id === undefined ? this.#session.onlyLink : this.#session.linkOf(id)
+    return link?.history.isOffered ?? false
   }
 
   /** TOPIC. Rejects when the server refuses. */

@@ -85,6 +85,11 @@ export class IrcSession implements Session {
     else this.#link?.join(request, name)
   }
 
+  /** The one link, where users do not choose their servers. */
+  get onlyLink(): Link | undefined {
+    return this.#link
+  }
+
   /** The link that an id belongs to; `undefined` when there is no connection to that server. */
   linkOf(id: string): Link | undefined {
     return this.#link ?? this.#links?.get(this.names.split(id).server)

@@ -95,8 +95,11 @@ export interface Rooms {
   occupants(room: RoomId): Iterable<Occupant>
   /** The subject now, from memory. */
   subject(room: RoomId): { readonly text: string; readonly nick?: string; readonly at?: Date } | undefined
-  /** True where lines that were missed while the user was away are told after the next join: see {@link JoinRequest.history}. */
-  readonly fillsGaps?: (room: RoomId) => boolean
+  /**
+   * True where lines that were missed while the user was away are told after the next join: see {@link JoinRequest.history}.
+   * Without a room: private messages, see {@link Login.lastPrivateAt}.
+   */
+  readonly fillsGaps?: (room?: RoomId) => boolean
   readonly setSubject?: (room: RoomId, subject: string) => Promise<void> | void
   /** Changes the user's nick. IRC: in all rooms at once, told by `occupant` events with kind `renamed`. */
   readonly changeNick?: (room: RoomId, nick: string) => Promise<void> | void

@@ -4,6 +4,7 @@ import {
   type Account,
   type Contact,
   failures,
+  type Login,
   type LoginId,
   NetworkError,
   type Session as NetworkSession,
@@ -149,7 +150,7 @@ export class Connection {
   async #attemptOnce(): Promise<NetworkError> {
     const session = this.#session
     const attempt = new AbortController()
-    const sockets = new Sockets(() => session.link.mayWrite())
+    const sockets = new Sockets(session.link)
     this.#attempt = attempt
     this.#sockets = sockets
     session.events.lane.attach(sockets)
@@ -178,7 +179,7 @@ export class Connection {
         askedHost = name
       }
       const host = createHost(session, sockets, attempt.signal, phase, online, asked)
-      this.network = session.context.connector.open(toLogin(session.user, account), host)
+      this.network = session.context.connector.open(toLogin(session, account), host)
       await this.network.run(attempt.signal)
     } catch (error) {
       failure = NetworkError.from(error)
@@ -226,7 +227,10 @@ class DisownedError extends NetworkError {
 
 const isRetried = ({ code }: NetworkError): boolean => failures[code].recovery === 'retry'
 
-function toLogin(user: string, { username, password, hasPassword, extraJson, settings, contacts }: Credentials) {
+function toLogin(
+  { user, lastLines: { privateAtMs } }: Session,
+  { username, password, hasPassword, extraJson, settings, contacts }: Credentials,
+): Login {
   const account: Account = {
     username,
     settings,
@@ -236,5 +240,6 @@ function toLogin(user: string, { username, password, hasPassword, extraJson, set
   const stored = contacts.map(
     ({ name, alias, groups }): Contact => ({ user: name as UserId, groups, ...(alias === '' ? {} : { name: alias }) }),
   )
-  return { id: user as LoginId, account, contacts: stored }
+  const lastPrivateAt = privateAtMs > 0 && { lastPrivateAt: new Date(privateAtMs) }
+  return { id: user as LoginId, account, contacts: stored, ...lastPrivateAt }
 }

@@ -151,6 +151,7 @@ export function messageReceived(session: Session, event: ReceivedMessage): void 
   if (from.self && event.key !== undefined) return session.suppressed('message', 'echo')
   const networkKey = event.id === undefined ? undefined : `${session.user}/${event.id}`
   if (chat.kind === 'contact') {
+    session.lastLines.privateTold(event)
     const value = received(session, event, session.contacts.address(chat.user), MessageReceived_Kind.KIND_UNSPECIFIED)
     return session.tell({ $case: 'messageReceived', value }, bareJid, '', networkKey)
   }
@@ -163,6 +164,8 @@ export function messageReceived(session: Session, event: ReceivedMessage): void 
   if (isGhosts && event.at === undefined) reveal(session, room)
   const nick = isPrivate ? chat.nick : room.shown(from.nick ?? (from.self ? room.nick : ''))
   const kind = isPrivate ? MessageReceived_Kind.KIND_UNSPECIFIED : MessageReceived_Kind.KIND_GROUPCHAT
+  if (isPrivate) session.lastLines.privateTold(event)
+  else session.lastLines.told(room, event)
   if (room.views.length === 0) {
     const value = received(session, event, room.address(room.node, nick), kind)
     value.isPrivate = isPrivate

@@ -1,4 +1,5 @@
 import type { SessionSnapshot } from '@spectrum/messages'
+import type { MessageId } from '@spectrum/network'
 import { awaitAnswer } from './rooms.ts'
 import type { Session } from './session.ts'
 
@@ -8,6 +9,7 @@ import type { Session } from './session.ts'
  */
 export function restore(session: Session, snapshot: SessionSnapshot): void {
   session.lastActiveMs = snapshot.lastActiveMs
+  session.lastLines.restore(snapshot.lastPrivateAtMs)
   for (const { resource, show, status, priority } of snapshot.resources)
     session.resources.set(resource, { show, status, priority })
   session.resources.toTell(session.resources.aggregateShown())
@@ -28,6 +30,8 @@ export function restore(session: Session, snapshot: SessionSnapshot): void {
     ghostUntilMs,
     ownLook,
     toldHashes,
+    lastLineId,
+    lastLineAtMs,
   } of snapshot.rooms) {
     const room = session.rooms.obtain({ name, node, resource: nick })
     if (isKept) {
@@ -44,6 +48,11 @@ export function restore(session: Session, snapshot: SessionSnapshot): void {
     if (toldHashes.length > 0) room.toldHashes = new Set(toldHashes)
     // Whoever is missing when the room is joined again has left. Of older snapshots nobody knows the looks: told again.
     for (const [index, occupant] of occupants.entries()) room.told.set(occupant, looks[lookOf[index] ?? -1] ?? '')
+    if (lastLineAtMs > 0) {
+      const networkId = lastLineId === '' ? {} : { networkId: lastLineId as MessageId }
+      room.lastLine = { atMs: lastLineAtMs, ...networkId }
+      room.durableLine = room.lastLine
+    }
     if (toldSubject !== undefined && resources.length > 0) room.toldSubject = toldSubject
     for (const resource of resources) room.admit(resource, node)
     for (const [resource, stanzaId] of Object.entries(pending))

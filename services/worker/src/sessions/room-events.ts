@@ -13,7 +13,7 @@ import { tellRename, tellViews } from './views.ts'
 type Of<Type extends NetworkEvent['type']> = Extract<NetworkEvent, { type: Type }>
 
 /** Occupants come from now on. They are shown when the list is complete, from the network's memory. */
-export function roomJoined(session: Session, { room: id, nick }: Of<'room-joined'>): void {
+export function roomJoined(session: Session, { room: id, nick, at }: Of<'room-joined'>): void {
   const room = session.rooms.get(id)
   if (room === undefined) {
     // Nobody asked for it, or nobody wants it any more.
@@ -25,6 +25,8 @@ export function roomJoined(session: Session, { room: id, nick }: Of<'room-joined
   room.password = room.asked
   room.state = 'filling'
   room.held = []
+  room.fillsGaps = session.connection.rooms?.fillsGaps?.(id) ?? false
+  if (room.lastLine === undefined) session.lastLines.told(room, at === undefined ? {} : { saidAt: at })
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Address, Sealed } from '@spectrum/messages'
 import type { NetworkEvent, RoomId } from '@spectrum/network'
+import type { LastLine } from './last-lines.ts'
 
 /** Resources that are in the room under the same spelling of its JID. */
 export interface View {
@@ -47,6 +48,11 @@ export class Room {
   /** The user's own nick as the views know it; undefined when they know none. */
   toldNick: string | undefined
   toldSubject: string | undefined
+  /** The network tells what was missed while the user was away. */
+  fillsGaps = false
+  /** The last line that was told, and the last of those that are durable; undefined before any, and where nobody needs it. */
+  lastLine: LastLine | undefined
+  durableLine: LastLine | undefined
   /** How the user's own occupant was told to look; undefined when that is not known. */
   toldSelf: string | undefined
   /** Until it is joined again: occupants that the views know beside those in {@link told}, as hashes. */

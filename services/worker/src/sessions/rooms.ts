@@ -88,8 +88,11 @@ export function requestJoin(session: Session, room: Room): void {
 /** Whoever is in the room has its past but for the time of the loss; else the client's wish counts (XEP-0045 section 7.2.14). */
 function historyWanted(session: Session, room: Room): Pick<JoinRequest, 'history'> {
   const { lostAtMs } = session.connection
-  if (room.views.length > 0 || room.isKept)
-    return lostAtMs === undefined ? {} : { history: { since: new Date(lostAtMs) } }
+  if (room.views.length > 0 || room.isKept) {
+    const { networkId: id, atMs } = room.lastLine ?? {}
+    const after = atMs !== undefined && { after: { at: new Date(atMs), ...(id !== undefined && { id }) } }
+    return { history: { ...(lostAtMs !== undefined && { since: new Date(lostAtMs) }), ...after } }
+  }
   const maxMessages = room.pending[0]?.maxHistory
   return maxMessages === undefined ? {} : { history: { maxMessages } }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Delivery } from '@spectrum/bus'
 import { type Command, type Credentials, SessionSnapshot, Show, StopSession_Reason } from '@spectrum/messages'
 import { type Account, failures, type Logger, NetworkError, type NetworkEvent } from '@spectrum/network'
@@ -10,6 +11,7 @@ import { bareJid, type EventBody, EventWriter } from './events.ts'
 import { failureNotices } from './failure-notices.ts'
 import { actsOnce, handlers } from './handlers.ts'
 import { receive } from './inbound.ts'
+import { LastLines } from './last-lines.ts'
 import { tellFromGateway } from './messages.ts'
 import { MissedLines } from './missed-lines.ts'
 import { codes, unavailable } from './occupants.ts'
@@ -35,6 +37,9 @@ export interface SessionStart {
 /** So many failed attempts in a row, and joins that wait are answered with the network's words. */
 const patience = 3
 
+/** What handing over a session may take for its last lines to be recorded. */
+const settleMs = 1_000
+
 /** How old the last activity in a stored snapshot may become. */
 const activityToldEveryMs = 5 * 60_000
 
@@ -57,6 +62,7 @@ export class Session {
   readonly receipts = new Receipts()
   readonly sent = new SentMessages()
   readonly missed = new MissedLines()
+  readonly lastLines = new LastLines(this)
   readonly connection: Connection
   readonly queue: CommandQueue
   readonly snapshots: Snapshots
@@ -220,6 +226,7 @@ export class Session {
     this.#toldNetwork = ''
     this.log.info({ failures: this.connection.failures }, 'online')
     this.presenceChanged()
+    this.lastLines.connected()
     for (const room of [...this.rooms]) requestJoin(this, room)
     this.ready()
   }
@@ -350,12 +357,20 @@ export class Session {
   /** Closes the network's session and stops writing, telling nobody: the session goes on elsewhere. */
   async suspend(): Promise<void> {
     this.#isSuspended = true
+    await this.connection.stop()
+    // With the bus away, or the backend lost, the next owner asks for a few lines again.
+    if (!this.link.isLost)
+      await atMost(
+        settleMs,
+        this.lastLines.settle().then(() => this.snapshots.flush()),
+      )
     await this.#halt()
   }
 
   async #halt(): Promise<void> {
     for (const room of this.rooms) room.stopTimers()
     await this.connection.stop()
+    this.lastLines.close()
     await this.snapshots.close()
   }
 
@@ -429,6 +444,13 @@ export class Session {
     const answer = failureOf(command, error)
     if (answer !== undefined) this.tell(answer, [command.resource], command.traceparent)
   }
+}
+
+/** Waits for what never rejects, but not for ever. */
+async function atMost(ms: number, done: Promise<void>): Promise<void> {
+  const late = new AbortController()
+  await Promise.race([done, delay(ms, undefined, { signal: late.signal }).catch(() => undefined)])
+  late.abort()
 }
 
 /** Tries for as long as the session's backend is ours: what the router or the bus must know must not be lost. */

@@ -1,6 +1,7 @@
 import { SessionSnapshot, SessionSnapshot_JoinedRoom } from '@spectrum/messages'
 import { type FailureCode, type Logger, NetworkError } from '@spectrum/network'
 import { bounds } from './bounds.ts'
+import { storedLine } from './last-lines.ts'
 import { fingerprint } from './occupants.ts'
 import type { Room } from './room.ts'
 import type { Session } from './session.ts'
@@ -242,6 +243,7 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
         ),
         ...told,
         toldSubject,
+        ...storedLine(room.durableLine),
         isKept: room.isKept,
         ghostUntilMs: isIn ? (room.ghostUntilMs ?? 0) : 0,
       })
@@ -262,6 +264,7 @@ export function snapshotOf(session: Session, isLean = false): SessionSnapshot {
     rooms,
     settings: { ...session.settings },
     lastActiveMs: session.lastActiveMs,
+    lastPrivateAtMs: session.lastLines.recorded().privateAtMs,
     ...session.missed.stored(isLean ? 0 : undefined),
   }
 }
