@@ -9,7 +9,7 @@ import { faults } from './faults/index.ts'
 import { Load } from './load/load.ts'
 import { type Fault, type Result, runFault } from './run.ts'
 import { System, type Topology } from './system.ts'
-import { heading, isMeant, lineOf, missesOf, type Row, runLine } from './table.ts'
+import { heading, isMeant, lineOf, markdownOf, missesOf, type Row, runLine } from './table.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -19,6 +19,7 @@ const { values: options } = parseArgs({
     json: { type: 'string', default: join(import.meta.dirname, '../results/faults.json') },
     verbose: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
+    markdown: { type: 'boolean', default: false },
   },
 })
 
@@ -55,6 +56,7 @@ async function runAll(): Promise<void> {
   }
   const misses = rows.flatMap(missesOf)
   console.log(`\n${heading}\n${rows.map(lineOf).join('\n')}`)
+  if (options.markdown) console.log(`\n${markdownOf(rows)}`)
   const notRun = rows.filter(each => each.notRun !== undefined).length
   const passed = rows.filter(each => each.notRun === undefined && missesOf(each).length === 0).length
   console.log(

@@ -52,6 +52,31 @@ export function lineOf(row: Row): string {
   ].join('')
 }
 
+/** The same table for `docs/operations.md`. */
+export function markdownOf(rows: readonly Row[]): string {
+  const titles = ['', 'fault', 'runs', 'lost', 'refused', 'doubled', 'out of order', 'gap', 'outage p50 / max']
+  const cells = rows.map(row => {
+    if (row.notRun !== undefined) return ['–', row.fault, `not run: ${row.notRun}`, '', '', '', '', '', '']
+    const { results } = row
+    const worst = (of: (result: Result) => number): number => Math.max(0, ...results.map(of))
+    const both = (of: (verdict: Result['toIrc']) => number): string =>
+      `${worst(({ toIrc }) => of(toIrc))} / ${worst(({ toXmpp }) => of(toXmpp))}`
+    const seconds = (ms: number): string => (ms / 1000).toFixed(1)
+    return [
+      missesOf(row).length === 0 && results.length > 0 ? '✔' : '✖',
+      row.fault,
+      String(results.length),
+      both(({ lost }) => lost),
+      both(({ refused }) => refused),
+      both(({ doubled }) => doubled),
+      both(({ disordered }) => disordered),
+      String(worst(gapOf)),
+      `${seconds(worst(({ outageP50 }) => outageP50))} / ${seconds(worst(({ outageMax }) => outageMax))} s`,
+    ]
+  })
+  return [titles, titles.map(() => '---'), ...cells].map(row => `| ${row.join(' | ')} |`).join('\n')
+}
+
 /** What stands over the columns of {@link lineOf}. */
 export const heading = `   ${'fault'.padEnd(32)}runs lines/s      lost   refused  doubled disorder    gap outage50     max
    ${''.padEnd(32)}               to IRC/to XMPP, the worst of the runs            lines  seconds seconds`
