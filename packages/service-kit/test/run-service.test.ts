@@ -140,9 +140,9 @@ test('mistakes in the configuration are printed line by line and end the process
 })
 
 test('warnings of the configuration are logged', async () => {
-  await using child = new Child('drains', [...flags, '--service.login_delay=5'])
+  await using child = new Child('drains', [...flags, '--service.more_resources=1'])
   const line = await child.line('a setting is not used as written')
-  assert.equal(line.finding, '--service.login_delay: is not acted on yet')
+  assert.equal(line.finding, '--service.more_resources: is not acted on yet')
 })
 
 test('spans leave before the process ends, also when the collector is away', async () => {
