@@ -30,11 +30,13 @@ const snapshot = (generation: number, status = '') =>
   SessionSnapshot.fromPartial({
     generation,
     resources: [{ resource: 'home', status }],
-    rooms: [{ name: '#verona', nick: 'romeo', occupants: ['juliet'], pending: { away: 'id1' } }],
+    rooms: [{ name: '#verona', nick: 'romeo', occupants: ['juliet'], pending: { away: 'id1' }, isKept: true }],
+    missedLines: [{ room: '#verona', atMs: 1 }],
+    missedLeftOut: 2,
   })
 
 suite('copies of sessions for the database', () => {
-  test('only the last state of each is sent, without occupants and joins under way', async () => {
+  test('only the last state of each is sent, without occupants, joins under way and lines to be told', async () => {
     const { copies, requests } = writing()
     await using _ = copies
     for (let i = 0; i < 10; i++) copies.changed(backend, 'romeo@example.org', snapshot(1, `s${i}`))
@@ -46,6 +48,8 @@ suite('copies of sessions for the database', () => {
     assert.deepEqual([romeo?.backend, romeo?.epoch, romeo?.generation], [3, 7, 1])
     assert.equal(romeo?.snapshot?.resources[0]?.status, 's9')
     assert.deepEqual([romeo?.snapshot?.rooms[0]?.occupants, romeo?.snapshot?.rooms[0]?.pending], [[], {}])
+    assert.equal(romeo?.snapshot?.rooms[0]?.isKept, true)
+    assert.deepEqual([romeo?.snapshot?.missedLines, romeo?.snapshot?.missedLeftOut], [[], 3])
     assert.deepEqual([juliet?.generation, juliet?.snapshot], [2, undefined])
     assert.equal(copies.waiting, 0)
   })

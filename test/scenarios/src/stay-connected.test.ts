@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
 import { type Gateway, type IrcClient, scenario, waitUntil, type XmppClient } from '@spectrum/stack'
 import { comingsAndGoings, whois } from './irc-questions.ts'
 import { numbered } from './lines.ts'
@@ -67,6 +68,44 @@ scenario(
     await romeo.logsIn(again)
     await romeo.joins(room, { client: again })
     assertEntrance(again, room, lines.slice(20), startedMs)
+  },
+)
+
+scenario(
+  'stay_connected: NATS loses all its data while nobody is there: the user is back in the room all the same',
+  { cfg, isAlone: true, timeoutMs: 180_000 },
+  async ({ romeo, irc, channel, at, gateway, stack }) => {
+    const balcony = channel('balcony')
+    const room = at(balcony)
+    await irc.join(balcony)
+    await romeo.joins(room)
+    await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* JOIN`))
+    await romeo.client[Symbol.asyncDispose]()
+    await isAway(irc, romeo.nick)
+    irc.say(balcony, 'is anybody there?')
+    await snapshotsAreStored(gateway)
+    await waitUntil(async () => (await sum(gateway, 'spectrum_worker_session_copies_waiting', {})) === 0, {
+      deadlineMs: 30_000,
+    })
+
+    const from = irc.lines.length
+    await Promise.all([stack.nats.kill(), ...gateway.workers.map(worker => worker.kill())])
+    await rm(stack.nats.storeDir, { recursive: true })
+    await stack.nats.start()
+    await waitUntil(() => comingsAndGoings(irc, romeo.nick, from).some(line => / JOIN /.test(line)), {
+      deadlineMs: 120_000,
+      describe: () => `${romeo.nick} is not back:\n${irc.lines.slice(from).join('\n')}`,
+    })
+    await isAway(irc, romeo.nick)
+    // Copies for the database are made without lines; that they are gone is counted.
+    const lost = () => sum(gateway, 'spectrum_dropped_total', { reason: 'missed-lines-not-stored' })
+    assert.equal(await lost(), 1)
+    irc.say(balcony, 'who goes there?')
+
+    const again = await romeo.connect('again')
+    await romeo.logsIn(again)
+    await romeo.joins(room, { client: again })
+    await again.receives(messageOf(`${room}/${irc.nick}`, { body: 'who goes there?' }))
   },
 )
 
