@@ -2,10 +2,10 @@ import type { Bus, Ownership } from '@spectrum/bus'
 import type { Logger } from '@spectrum/network'
 import type { Component } from '@spectrum/xmpp'
 import type { EventFeed } from './event-feed.ts'
-import type { Peers } from './peers.ts'
+import type { PeerListener, Peers } from './peers.ts'
 
 /** Who speaks to the XMPP server, and to whom events are told by which frontend. */
-export interface Link {
+export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'onLeft' | 'onRoomMade'> {
   /** The component while this process has one. */
   readonly component: Component | undefined
   readonly feed: EventFeed | undefined
@@ -14,8 +14,8 @@ export interface Link {
   start(): Promise<void>
   /** Hands over: what was written is confirmed, and what was read is durable before others read on. */
   stop(): Promise<void>
-  /** Another frontend is about to stop, and names who goes on. */
-  onTakeOver(from: string, to: string): void
+  /** Reads no more from the XMPP server, or goes on. */
+  pause(isPaused: boolean): void
   /** Who tells the user's events, where it is known and somebody else. */
   tellerOf(user: string): string | undefined
 }
@@ -37,6 +37,10 @@ export interface LinkOptions {
   readonly log: Logger
   /** Makes a component and the feed that writes to it. Not started. */
   open(origin: () => Origin): { readonly component: Component; readonly feed: EventFeed }
+  /** Makes a connection that only reads, for the component of {@link open}. Not started. */
+  openSubstitute(): Component
+  /** So many of those are held now. */
+  onSubstitutes(count: number): void
   onActive(isActive: boolean): void
   onPartitions(count: number): void
   /** Waits until all commands that were read are durable; what cannot be is answered with an error. */

@@ -38,6 +38,10 @@ export function defineFrontendMetrics(registry: Registry) {
     held: gauge('frontend_held_bytes', 'Bytes of events that wait until a resource has answered.'),
     gapSeconds: gauge('frontend_gap_seconds', 'How long the instance had no component stream, the last time.'),
     partitions: gauge('frontend_partitions', 'Event partitions that this process owns.'),
+    substitutes: gauge(
+      'frontend_substitute_connections',
+      'Component connections that this process holds in place of frontends that are missing.',
+    ),
     poison: counter('frontend_poison_total', 'What was put aside as the XMPP server closes the stream for it.', [
       'kind',
     ]),

@@ -21,12 +21,21 @@ export interface PeerListener {
   onWrite(xml: string): void
   /** `from` is about to stop, and `to` shall connect now. */
   onTakeOver(from: string, to: string): void
+  /** That frontend is about to connect to a server that takes several. */
+  onJoining(process: string): void
+  /** That frontend has ended its connection for good. */
+  onLeft(process: string): void
+  /** A connection was ended to make room for this process's own. */
+  onRoomMade(): void
 }
 
 /** The words of notifications between frontends. */
 const stanzaWord = 'stanza'
 const writeWord = 'write'
 const takeOverWord = 'take-over'
+const joiningWord = 'joining'
+const leftWord = 'left'
+const roomMadeWord = 'room-made'
 
 /**
  * What frontends of one instance tell each other. A server with several connections of the component chooses by itself which of
@@ -53,6 +62,13 @@ export class Peers implements Disposable {
         const [from = '', to = ''] = text(payload).split(' ')
         if (from !== bus.processId) listener.onTakeOver(from, to)
       }),
+      bus.onNotify(instanceTopic(instance, joiningWord), payload => {
+        if (text(payload) !== bus.processId) listener.onJoining(text(payload))
+      }),
+      bus.onNotify(instanceTopic(instance, leftWord), payload => {
+        if (text(payload) !== bus.processId) listener.onLeft(text(payload))
+      }),
+      bus.onNotify(own(roomMadeWord), () => listener.onRoomMade()),
     ]
   }
 
@@ -76,6 +92,18 @@ export class Peers implements Disposable {
   askToTakeOver(to: string): void {
     const { bus, instance } = this.#options
     bus.notify(instanceTopic(instance, takeOverWord), Buffer.from(`${bus.processId} ${to}`))
+  }
+
+  /** Says that this process is about to connect, or has ended its connection. */
+  tell(what: 'joining' | 'left'): void {
+    const { bus, instance } = this.#options
+    bus.notify(instanceTopic(instance, what === 'joining' ? joiningWord : leftWord), Buffer.from(bus.processId))
+  }
+
+  /** Tells `to` that a connection has ended to make room for its own. */
+  tellRoomMade(to: string): void {
+    const { bus, instance } = this.#options
+    bus.notify(processTopic(instance, to, roomMadeWord), Buffer.from(bus.processId))
   }
 
   [Symbol.dispose](): void {

@@ -66,9 +66,9 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       !config.registration.autoRegister && (manifest.current?.registration.isRequired ?? false),
     onCongested: () => {
       metrics.pauses.inc()
-      link.component?.pause()
+      link.pause(true)
     },
-    onRelieved: () => link.component?.resume(),
+    onRelieved: () => link.pause(false),
   })
   const gateway = new Gateway({
     config,
@@ -181,6 +181,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     })
     return { component, feed }
   }
+  let substitutes = 0
   const linkOptions = {
     bus,
     instance,
@@ -188,6 +189,19 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     peers,
     log,
     open: openComponent,
+    openSubstitute: () =>
+      new Component({
+        host: config.service.server,
+        port: config.service.port,
+        domain: config.service.jid,
+        secret: config.service.password,
+        // Another name than ours: what comes back to us belongs to our own stream.
+        resource: `${bus.processId}.${++substitutes}`,
+        maxStanzaBytes: config.frontend.maxStanzaBytes,
+        log,
+        onStanza: stanza => link.component?.receive(stanza),
+      }),
+    onSubstitutes: (count: number) => metrics.substitutes.set(count),
     onActive: (isActive: boolean) => {
       metrics.active.set(isActive ? 1 : 0)
       if (isActive && link.component?.isOnline !== true) gap.began()
@@ -207,6 +221,9 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onStanza: stanza => link.component?.receive(stanza),
     onWrite: xml => gateway.parts.write(xml),
     onTakeOver: (from, to) => link.onTakeOver(from, to),
+    onJoining: process => link.onJoining(process),
+    onLeft: process => link.onLeft(process),
+    onRoomMade: () => link.onRoomMade(),
   })
   await link.start()
   return {

@@ -1,9 +1,11 @@
 import { instancePrefix, numberOfKey, type Owner, partitionOf, partitionResource } from '@spectrum/bus'
 import type { Component } from '@spectrum/xmpp'
+import { Attendance } from './attendance.ts'
 import type { EventFeed } from './event-feed.ts'
 import type { Link, LinkOptions, Origin } from './link.ts'
 import { PartitionLanes } from './partition-lanes.ts'
 import { fairShare } from './shares.ts'
+import { Substitutes } from './substitutes.ts'
 import { WakefulPause } from './wakeful-pause.ts'
 
 /** How often it is looked whether the shares are even. */
@@ -14,11 +16,16 @@ const maxHandedOver = 4
 const offlineMs = 3_000
 /** What nobody has for so long is taken by whoever sees it: frontends may count each other differently for a moment. */
 const orphanMs = 5_000
+/** How long a new frontend waits for one that holds connections in its place to end one. */
+const roomMs = 500
 
 /**
  * For servers that accept several connections for one domain (ejabberd, Openfire): every frontend is connected, and each owns
  * an even share of the event partitions. Which connection a stanza comes in by is the server's choice; with balancing by the
  * sender's bare JID what one user says stays in order.
+ *
+ * ejabberd balances over a fixed number of connections: while a frontend is missing the others hold connections in its place,
+ * and end them right before a new one connects.
  */
 export class SharedLink implements Link {
   readonly #options: LinkOptions
@@ -28,6 +35,10 @@ export class SharedLink implements Link {
   readonly component: Component
   readonly feed: EventFeed
   readonly #lanes: PartitionLanes
+  readonly #attendance = new Attendance()
+  readonly #substitutes: Substitutes
+  readonly #roomMade = new WakefulPause()
+  #substituting: Promise<void> = Promise.resolve()
   #subscriptions: Disposable[] = []
   #running: Promise<void> | undefined
   #isStopping = false
@@ -39,6 +50,7 @@ export class SharedLink implements Link {
   constructor(options: LinkOptions) {
     this.#options = options
     const { bus, instance, log } = options
+    this.#substitutes = new Substitutes(() => options.openSubstitute())
     const { component, feed } = options.open(() => this.#origin)
     this.component = component
     this.feed = feed
@@ -70,10 +82,36 @@ export class SharedLink implements Link {
     // Everybody is connected already.
   }
 
+  onJoining(process: string): void {
+    this.#attendance.joins(process)
+    const before = this.#substitutes.count
+    void this.#substitute().then(() => {
+      if (this.#substitutes.count < before) this.#options.peers.tellRoomMade(process)
+    })
+  }
+
+  onLeft(process: string): void {
+    this.#attendance.left(process)
+    void this.#substitute()
+  }
+
+  onRoomMade(): void {
+    this.#roomMade.wake()
+  }
+
+  pause(isPaused: boolean): void {
+    if (isPaused) this.component.pause()
+    else this.component.resume()
+    this.#substitutes.pause(isPaused)
+  }
+
   async start(): Promise<void> {
-    const { bus, instance } = this.#options
+    const { bus, instance, peers } = this.#options
     this.#subscriptions = [
-      bus.owners.onDeath(() => this.#pause.wake()),
+      bus.owners.onDeath(() => {
+        void this.#substitute()
+        this.#pause.wake()
+      }),
       bus.onConnection(isConnected => this.component.isCutOff(!isConnected)),
       await bus.owners.watch(`partition.${instancePrefix(instance)}`, (resource, owner) => {
         const partition = numberOfKey(resource)
@@ -82,21 +120,27 @@ export class SharedLink implements Link {
         if (owner === undefined) this.#pause.wake()
       }),
     ]
+    if (this.#others().length > 0) {
+      peers.tell('joining')
+      await this.#roomMade.for(roomMs)
+    }
     this.component.start()
     this.#running = this.#run()
   }
 
   async stop(): Promise<void> {
-    const { log, settleCommands } = this.#options
+    const { log, settleCommands, peers } = this.#options
     this.#isStopping = true
     this.#tell()
     this.#pause.wake()
     await this.#running
     await this.#handOver(this.#lanes.partitions)
     this.feed.close()
+    await this.#substitute()
     await settleCommands()
     const unconfirmed = await this.component.stop(1_000)
     if (unconfirmed > 0) log.info({ unconfirmed }, 'stanzas were not confirmed at the end of the stream')
+    peers.tell('left')
     await settleCommands()
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
     this.#setActive(false)
@@ -121,6 +165,7 @@ export class SharedLink implements Link {
     this.#tell()
     const members = this.#members()
     this.#setActive(isOnline)
+    await this.#substitute()
     if (!isOnline) {
       const hasOthers = members.some(process => process !== bus.processId)
       if (hasOthers && now - this.#offlineSince > offlineMs) await this.#handOver(this.#lanes.partitions)
@@ -177,22 +222,47 @@ export class SharedLink implements Link {
     this.#options.onPartitions(this.#lanes.count)
   }
 
+  /** Holds the connections of frontends that are missing: each that is there an even share. None when it stops. */
+  #substitute(): Promise<void> {
+    const { bus, log, onSubstitutes } = this.#options
+    const adjust = async () => {
+      const before = this.#substitutes.count
+      if (this.#isStopping) await this.#substitutes.hold(0)
+      else if (this.component.isOnline) {
+        const members = this.#members()
+        const missing = this.#attendance.missing(members, this.#others())
+        await this.#substitutes.hold(fairShare(missing, members, bus.processId))
+      }
+      const { count } = this.#substitutes
+      if (count === before) return
+      onSubstitutes(count)
+      log.info({ connections: count }, 'connections are held in place of frontends that are missing')
+    }
+    this.#substituting = this.#substituting.then(adjust)
+    return this.#substituting
+  }
+
+  #others() {
+    const { bus } = this.#options
+    return bus.owners.processes('frontend').filter(({ process }) => process !== bus.processId)
+  }
+
   /** Frontends that have a stream and mean to stay. */
   #members(): readonly string[] {
     const { bus } = this.#options
-    const others = bus.owners
-      .processes('frontend')
-      .filter(({ process, info }) => process !== bus.processId && info.link === 'shared')
+    const others = this.#others()
+      .filter(({ info }) => info.link === 'shared')
       .map(({ process }) => process)
     return this.component.isOnline && !this.#isStopping ? [...others, bus.processId].sort() : others.sort()
   }
 
   /** Says in the heartbeat whether this process takes a share. */
   #tell(): void {
-    const info = this.component.isOnline && !this.#isStopping ? 'shared' : 'away'
-    if (info === this.#info) return
-    this.#info = info
-    this.#options.bus.owners.setInfo({ link: info })
+    const link = this.component.isOnline && !this.#isStopping ? 'shared' : 'away'
+    const { most } = this.#attendance
+    if (this.#info === `${link} ${most}`) return
+    this.#info = `${link} ${most}`
+    this.#options.bus.owners.setInfo({ link, most })
   }
 
   #setActive(isActive: boolean): void {

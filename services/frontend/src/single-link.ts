@@ -78,6 +78,23 @@ export class SingleLink implements Link {
     await this.#endEarly()
   }
 
+  pause(isPaused: boolean): void {
+    if (isPaused) this.component?.pause()
+    else this.component?.resume()
+  }
+
+  onJoining(): void {
+    // Only where the server takes several connections.
+  }
+
+  onLeft(): void {
+    // Only where the server takes several connections.
+  }
+
+  onRoomMade(): void {
+    // Only where the server takes several connections.
+  }
+
   onTakeOver(from: string, to: string): void {
     const { bus, log } = this.#options
     if (this.#connection !== undefined || this.#stopping.signal.aborted) return

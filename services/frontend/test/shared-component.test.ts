@@ -38,6 +38,15 @@ describe('frontends that share the connections of ejabberd', () => {
       describe: () => frontend.log,
     })
 
+  /** Holds so many connections in place of others, and they stand. */
+  const holds = (frontend: Frontend, substitutes: number) =>
+    waitUntil(
+      async () =>
+        (await frontend.metric('frontend_substitute_connections')) === substitutes &&
+        [...frontend.log.matchAll(/component connected/g)].length >= 1 + substitutes,
+      { deadlineMs: 30_000, describe: () => frontend.log },
+    )
+
   test('shares are even, all is confirmed and in order, and what a dead one had is taken over', async context => {
     await using first = await start()
     await owns(first, 32)
@@ -105,15 +114,21 @@ describe('frontends that share the connections of ejabberd', () => {
     await owns(second, 32)
     context.diagnostic(`all partitions were the other's ${Math.round(performance.now() - killedAt)} ms after the kill`)
 
-    // ejabberd drops what is for a connection that is missing of its `component_number`.
+    // ejabberd drops what is for a connection that is missing of its `component_number`: the other one holds two.
+    await holds(second, 1)
+    context.diagnostic(`it held both connections ${Math.round(performance.now() - killedAt)} ms after the kill`)
+    await round(200, 250)
     await using third = await start()
-    await Promise.all([owns(second, 16), owns(third, 16)])
-    await round(200, 300)
+    await Promise.all([owns(second, 16), owns(third, 16), holds(second, 0)])
+    await round(250, 300)
+    assert.ok((await third.metric('frontend_stanzas_received_total')) > 0, 'the new one has its share of commands')
     assert.equal(await second.end('SIGTERM'), 0, second.log)
     await owns(third, 32)
+    await holds(third, 1)
+    await round(300, 350)
     await using fourth = await start()
-    await Promise.all([owns(third, 16), owns(fourth, 16)])
-    await round(300, 400)
+    await Promise.all([owns(third, 16), owns(fourth, 16), holds(third, 0)])
+    await round(350, 400)
     for (const client of clients) {
       assert.deepEqual(
         [...new Set(heard(client))],
