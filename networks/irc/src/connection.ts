@@ -1,5 +1,4 @@
-import type { Duplex } from 'node:stream'
-import { type ConnectTarget, type FailureCode, type Host, NetworkError } from '@spectrum/network'
+import { type ConnectTarget, type FailureCode, type Host, NetworkError, type NetworkSocket } from '@spectrum/network'
 import { capabilities } from './capabilities.ts'
 import { closingError, closingWords } from './closing.ts'
 import type { IrcConfig } from './config.ts'
@@ -55,7 +54,7 @@ export class Connection {
   readonly #owner: ConnectionOwner
   readonly #password: string | undefined
   readonly #wantedNick: string
-  #socket: Duplex | undefined
+  #socket: NetworkSocket | undefined
   #outbox: Outbox | undefined
   #caps: string[] = []
   #offered: string[] = []
@@ -160,7 +159,7 @@ export class Connection {
     if (this.#settle) this.#finish(this.#timeout())
   }
 
-  #converse(socket: Duplex, signal: AbortSignal, onOnline: () => void): Promise<void> {
+  #converse(socket: NetworkSocket, signal: AbortSignal, onOnline: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const { config, host, flusher, ticker, count } = this.#parts
       this.#socket = socket
@@ -258,7 +257,7 @@ export class Connection {
       case 'PRIVMSG':
         break
       case 'PING':
-        return this.#say('PONG', ...line.params.slice(0, 2))
+        return this.#outbox?.pong(serialiseLine('PONG', line.params.slice(0, 2)))
       case 'PONG':
         return
       case 'ERROR':

@@ -1,5 +1,4 @@
-import type { Duplex } from 'node:stream'
-import { NetworkError } from '@spectrum/network'
+import { NetworkError, type NetworkSocket } from '@spectrum/network'
 import type { Pacer } from './pacing.ts'
 
 /** Above this many bytes unwritten a sender waits. */
@@ -32,7 +31,7 @@ interface Waiter {
 
 /** The way out of one connection: paced, bounded, and in order. */
 export class Outbox {
-  readonly #socket: Duplex
+  readonly #socket: NetworkSocket
   readonly #pacer: Pacer
   readonly #flusher: Flusher
   readonly #isLatin1: boolean
@@ -45,7 +44,7 @@ export class Outbox {
   #timer: NodeJS.Timeout | undefined
   #closed: NetworkError | undefined
 
-  constructor(socket: Duplex, pacer: Pacer, flusher: Flusher, encoding: 'utf-8' | 'latin1') {
+  constructor(socket: NetworkSocket, pacer: Pacer, flusher: Flusher, encoding: 'utf-8' | 'latin1') {
     this.#socket = socket
     this.#pacer = pacer
     this.#flusher = flusher
@@ -76,7 +75,14 @@ export class Outbox {
     return this.#enqueue(lines.slice(index))
   }
 
-  /** Past flood control: answers to PING, registration, QUIT. */
+  /** The answer to PING: past flood control, and past what the host holds back. */
+  pong(line: string): void {
+    if (this.#closed) return
+    if (this.#socket.writeKeepAlive === undefined) return this.#write(line)
+    this.#socket.writeKeepAlive(this.#encode(`${line}\r\n`))
+  }
+
+  /** Past flood control: registration, QUIT. */
   urgent(line: string): void {
     if (!this.#closed) this.#write(line)
   }
@@ -92,8 +98,11 @@ export class Outbox {
     const text = this.#pending
     if (text === '' || this.#closed) return
     this.#pending = ''
-    const data = this.#isLatin1 ? Buffer.from(text.replace(/[^\0-\xff]/gu, '?'), 'latin1') : text
-    this.#socket.write(data, 'utf8', this.#onWritten)
+    this.#socket.write(this.#isLatin1 ? this.#encode(text) : text, 'utf8', this.#onWritten)
+  }
+
+  #encode(text: string): Buffer {
+    return this.#isLatin1 ? Buffer.from(text.replace(/[^\0-\xff]/gu, '?'), 'latin1') : Buffer.from(text)
   }
 
   /** Refuses what still waits; it certainly did not reach the network. */

@@ -37,6 +37,7 @@ export {
   type Login,
   type Network,
   type NetworkManifest,
+  type NetworkSocket,
   type Session,
 } from './network.ts'
 export type {

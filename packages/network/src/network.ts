@@ -138,7 +138,21 @@ export interface Host {
    * The only way to the outside: resolves the name, applies the egress policy to every address and connects to the one
    * that was checked. Rejects NetworkError: `not-allowed` for a refused target, `unreachable` otherwise.
    */
-  connect(target: ConnectTarget, signal: AbortSignal): Promise<Duplex>
+  connect(target: ConnectTarget, signal: AbortSignal): Promise<NetworkSocket>
+}
+
+/** A connection that the host made. Its writes leave in order; the host may hold them back, and stop reading, for a while. */
+export interface NetworkSocket extends Duplex {
+  /**
+   * Writes what keeps the connection alive and does nothing else, and tells nobody anything: the answer to the network's
+   * ping. While the process may not speak for the user (it is cut off from the bus, and somebody may come to take its
+   * place) writes are held back; this one is not, so that the network does not drop a user whose worker only waits. It leaves
+   * between two writes, so each write of the connection, and `bytes`, must consist of whole lines (frames, packets). A
+   * process that has lost the user to another, or that stood still and does not know whether it has, sends nothing:
+   * then, as whenever ordinary writes are allowed, it is an ordinary write. Absent where nothing is ever held back: write
+   * instead.
+   */
+  writeKeepAlive?(bytes: Uint8Array): void
 }
 
 export interface ConnectTarget {

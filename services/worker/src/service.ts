@@ -4,6 +4,7 @@ import type { Clock, Network } from '@spectrum/network'
 import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
 import { createAccounts, InstanceKey } from './accounts.ts'
 import { Backends } from './backends/backends.ts'
+import { Standstill } from './backends/standstill.ts'
 import { Egress } from './egress/connect.ts'
 import { EgressPolicy } from './egress/policy.ts'
 import { LoginTurns } from './logins/login-turns.ts'
@@ -139,6 +140,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
         instance,
         sessions,
         copies,
+        standstill: stack.use(new Standstill()),
         checks: stack.use(new ResourceChecks()),
         snapshots: bus.table('snapshots', protoValue(SessionSnapshot)),
         placementOf: async user => (await placements.get(placementKey(instance, user)))?.value,

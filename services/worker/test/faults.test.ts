@@ -139,3 +139,35 @@ test('somebody leaves while no worker runs: clients are told when the next one h
     ['orchard: gone #gap/mercutio'],
   )
 })
+
+test('NATS is away for longer than the IRC server waits for a PONG: the user stays', async () => {
+  await using impatient = await startNgircd({ pingTimeoutSeconds: 5, pongTimeoutSeconds: 5 })
+  await using other = await Neighbours.start()
+  const more = [`--service.irc_server=127.0.0.1:${impatient.port}`, '--irc.flood_rate=0']
+  const worker = await workerHere(other.nats.url, { network: irc as unknown as Network }, more)
+  try {
+    await using mercutio = await IrcClient.connect({ port: impatient.port, nick: 'mercutio' })
+    await mercutio.join('#patience')
+    await other.addBackend(0)
+    await other.register(user, 'romeo')
+    other.presence(user, 'orchard')
+    other.join(user, 'orchard', '#patience', 'romeo')
+    const joined = await other.hears(user, /orchard: subject #patience/)
+    await other.nats.stop()
+    // The lease runs out after 12 s; three times the server's patience are left after that.
+    const over = performance.now() + 42_000
+    for (let asked = 0; performance.now() < over; asked++) {
+      mercutio.send(`PING :still ${asked}`)
+      await mercutio.waitFor(new RegExp(`PONG .*still ${asked}$`, 'm'))
+      await new Promise(resolve => setTimeout(resolve, 500))
+    }
+    mercutio.say('#patience', 'still there?')
+    await other.nats.start()
+    await other.hears(user, /mercutio «still there\?»/, joined)
+    other.say(user, 'orchard', '#patience', 'still here', 'm1')
+    await other.hears(user, /«still here» id=m1/, joined)
+    assert.ok(!mercutio.hasSeen(/:romeo!\S+ QUIT/))
+  } finally {
+    await worker[Symbol.asyncDispose]()
+  }
+})

@@ -20,8 +20,15 @@ export function findNgircd(): Promise<Program> {
   return findProgram(spec)
 }
 
+export interface NgircdOptions extends IrcServerOptions {
+  /** A client that is silent for so long is pinged; default 600 s. */
+  pingTimeoutSeconds?: number
+  /** One that does not answer for so long is dropped; default 120 s. */
+  pongTimeoutSeconds?: number
+}
+
 /** Starts an ngIRCd on loopback: lets clients in at once, speaks plain RFC 2812 with few extensions. No flood limits. */
-export async function startNgircd(options: IrcServerOptions = {}): Promise<IrcServer> {
+export async function startNgircd(options: NgircdOptions = {}): Promise<IrcServer> {
   const program = await findNgircd()
   const folder = await TemporaryFolder.create('ngircd')
   const port = options.port ?? (await freePort())
@@ -43,8 +50,8 @@ MaxConnectionsIP = 0
 MaxJoins = 0
 MaxNickLength = 31
 MaxPenaltyTime = 0
-PingTimeout = 600
-PongTimeout = 120
+PingTimeout = ${options.pingTimeoutSeconds ?? 600}
+PongTimeout = ${options.pongTimeoutSeconds ?? 120}
 [Options]
 DNS = no
 Ident = no

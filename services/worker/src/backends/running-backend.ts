@@ -22,6 +22,7 @@ import { Session, type SessionStart } from '../sessions/session.ts'
 import type { WriteBehind } from '../write-behind.ts'
 import { Departures } from './departures.ts'
 import { FinishBarrier } from './finish-barrier.ts'
+import type { Standstill } from './standstill.ts'
 import { Strays } from './strays.ts'
 
 /** Users whose last session's generation is remembered. */
@@ -37,6 +38,7 @@ export interface BackendContext {
   readonly checks: ResourceChecks
   /** Copies for the database. */
   readonly copies: WriteBehind
+  readonly standstill: Standstill
   placementOf(user: string): Promise<Placement | undefined>
   login(user: string, nickHint: string): Promise<Placement>
   /** The backend is lost, or drained. */
@@ -69,12 +71,17 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   #isDraining = false
   #drained: Promise<void> | undefined
   #holdTimer: NodeJS.Timeout | undefined
+  /** Standstills of this process when the backend was last certain to be ours. */
+  #confirmedStandstills: number
+  readonly #looks: Disposable
 
   constructor(context: BackendContext, ownership: Ownership, number: number) {
     this.#context = context
     this.#ownership = ownership
     this.number = number
     this.epoch = ownership.epoch
+    this.#confirmedStandstills = context.standstill.count()
+    this.#looks = context.standstill.onLook(() => this.mayWrite())
     this.#barrier = new FinishBarrier(context.sessions.log)
     this.#departures = new Departures({
       log: context.sessions.log,
@@ -161,6 +168,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   onLost(reason: string): void {
     if (this.#isLost) return
     this.#isLost = true
+    this.#looks[Symbol.dispose]()
     clearTimeout(this.#holdTimer)
     const { log, metrics } = this.#context.sessions
     log.warn({ backend: this.number, epoch: this.epoch, reason }, 'a backend is run by somebody else now')
@@ -295,7 +303,15 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   }
 
   mayWrite(): boolean {
-    return !this.#isLost && this.#ownership.mayAct()
+    // Asked first: it may be that the lease runs out between the two.
+    const standstills = this.#context.standstill.count()
+    if (this.#isLost || !this.#ownership.mayAct()) return false
+    this.#confirmedStandstills = standstills
+    return true
+  }
+
+  mayKeepAlive(): boolean {
+    return this.mayWrite() || (!this.#isLost && this.#context.standstill.count() === this.#confirmedStandstills)
   }
 
   #lookAgain(): void {
@@ -375,6 +391,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     // What came in before the networks closed would be refused under the next owner's epoch.
     await recorded()
     this.#isLost = true
+    this.#looks[Symbol.dispose]()
     await Promise.race([this.#ownership.release(next), late()]).catch(failed)
     metrics.takeovers.inc({ how: 'released' })
     this.#context.ended(this)

@@ -81,6 +81,13 @@ export interface BackendLink {
   mayAct(): boolean
   /** False while nothing may reach a network's socket; a backend that is being handed over may still take its leave. */
   mayWrite(): boolean
+  /**
+   * Whether connections may be kept alive (a PONG) although nothing else may be written. A pause alone does not end a
+   * session, so its network must not either: the bus is away, and the lease cannot be renewed. False once somebody
+   * else runs the backend; and when this process stood still while it might not act, until its ownership is confirmed:
+   * others had every reason to think it dead then.
+   */
+  mayKeepAlive(): boolean
   /** Somebody else runs the backend, for good. */
   readonly isLost: boolean
   /** All that this item caused has been handed over: it may be finished once that is durable. */

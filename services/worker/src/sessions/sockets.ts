@@ -1,20 +1,19 @@
 import type { Duplex } from 'node:stream'
 import type { Pausable } from './event-lanes.ts'
-import { guardWrites } from './write-guard.ts'
+import { guardWrites, type WritePermission } from './write-guard.ts'
 
 /** The sockets of one session: they stop reading while the bus does not take events, and end with the session. */
 export class Sockets implements Pausable {
   readonly #open = new Set<Duplex>()
-  readonly #mayWrite: () => boolean
+  readonly #permission: WritePermission
   #isPaused = false
 
-  /** `mayWrite`: whether this process may speak for the session now; asked before each write. */
-  constructor(mayWrite: () => boolean) {
-    this.#mayWrite = mayWrite
+  constructor(permission: WritePermission) {
+    this.#permission = permission
   }
 
   add(socket: Duplex): void {
-    guardWrites(socket, this.#mayWrite)
+    guardWrites(socket, this.#permission)
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))
     if (this.#isPaused) socket.pause()
