@@ -420,3 +420,13 @@ test('the canary needs a parrot, and the one frontend that holds the component',
   assert.match(mistakes.join('\n'), /canary\.interval.*service\.backend = parrot/)
   assert.match(mistakes.join('\n'), /canary\.interval.*frontend\.connections = one/)
 })
+
+test('no more workers are kept than are started', () => {
+  const needed = ['--service.jid=birds.example.org', '--service.backend=parrot']
+  const { launcher } = load([...needed, '--launcher.min_workers=4', '--launcher.max_workers=4']).config
+  assert.equal(launcher.minWorkers, 4)
+  const [mistake, ...others] = mistakesOf([...needed, '--launcher.min_workers=17'])
+  assert.match(mistake ?? '', /launcher\.min_workers.*not be more than launcher\.max_workers: 17 of at most 16/)
+  assert.deepEqual(others, [])
+  assert.match(mistakesOf([...needed, '--launcher.max_workers=0']).join(), /launcher\.max_workers/)
+})

@@ -83,6 +83,7 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
     if (!given?.value) findings.mistake({ option, where: given?.where ?? place }, 'is required')
   }
   const network = readNetwork(sources, networks, env.PATH ?? '', place, findings)
+  if (instance) judgeLauncher(instance, sources, place, findings)
   if (instance && network) judgeCanary(instance, network.id, sources, place, findings)
   if (findings.mistakes.size > 0 || !instance || !network)
     throw new ConfigError(inFileOrder([...findings.mistakes, ...findings.unknown], place))
@@ -91,6 +92,20 @@ export function loadConfig({ argv, env = process.env, networks, required = [] }:
     warnings: [...findings.warnings],
     given: new Set(sources.byOption.keys()),
   }
+}
+
+/** Fewest and most workers must leave some number between them. */
+function judgeLauncher(
+  { launcher }: z.output<typeof instanceSchema>,
+  sources: Sources,
+  place: string,
+  findings: Findings,
+): void {
+  const { minWorkers, maxWorkers } = launcher
+  if (minWorkers <= maxWorkers) return
+  const [option, other] = ['launcher.min_workers', 'launcher.max_workers'] as const
+  const where = (sources.byOption.get(option) ?? sources.byOption.get(other))?.[0]?.where ?? place
+  findings.mistake({ option, where }, `must not be more than ${other}: ${minWorkers} of at most ${maxWorkers} workers`)
 }
 
 /** The canary talks to a parrot, through the one frontend that holds the component. */
