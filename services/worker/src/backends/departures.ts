@@ -57,9 +57,10 @@ export class Departures {
     for (let waitedMs = 0; session.queue.isBusy && waitedMs < patienceMs; waitedMs += pollMs) await delay(pollMs)
     await session.snapshots.flush()
     if (isLost()) return
-    const snapshot = { ...snapshotOf(session), generation: move.generation }
     const begun = session.queue.takeBack()
     await session.suspend()
+    // What was said to the end in rooms where nobody of the user's is goes with the session.
+    const snapshot = { ...snapshotOf(session), generation: move.generation }
     const start = startOf(session, move, snapshot)
     // What the network said to the end comes before what it says to the session there.
     if (!(await this.#persist(() => session.events.lane.durable()))) return
