@@ -301,11 +301,10 @@ function tellRoomModes(link: Link, room: Room, apply: () => void, actor?: string
   const before = room.modes
   apply()
   if (room.modes === before) return
-  link.host.emit({ type: 'room-facts', room: room.id, facts: factsOf(room) })
-  if (room.isModerated === wasModerated) return
-  for (const member of room.view.members()) {
+  for (const member of room.isModerated === wasModerated ? [] : room.view.members()) {
     if (member.modes === '') tellOccupant(link, room, member, { kind: 'changed', ...(actor && { actor }) })
   }
+  link.host.emit({ type: 'room-facts', room: room.id, facts: factsOf(room) })
 }
 
 function setTopic(room: Room | undefined, raw: string): void {

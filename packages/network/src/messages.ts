@@ -174,6 +174,7 @@ export type NetworkEvent =
       readonly type: 'room-joined'
       readonly room: RoomId
       readonly nick: string
+      /** Absent while they are not known: then `room-facts` tells them, after the occupants whose role they change. */
       readonly facts?: RoomFacts
       /** When, by the network's clock, where it tells. */
       readonly at?: Date

@@ -3,7 +3,7 @@ import type { ChatState as NetworkChatState, NetworkEvent } from '@spectrum/netw
 import { authorizationRequested, contactChanged, contactRemoved } from './contacts.ts'
 import { bareJid } from './events.ts'
 import { messageFailed, messageReceived, roomNotice, tellFromGateway } from './messages.ts'
-import { occupantChanged, roomJoined, roomLeft, roomReady, subjectChanged } from './room-events.ts'
+import { occupantChanged, roomFactsChanged, roomJoined, roomLeft, roomReady, subjectChanged } from './room-events.ts'
 import type { Session } from './session.ts'
 
 type Handlers = {
@@ -17,6 +17,7 @@ const handlers: Handlers = {
   'room-ready': roomReady,
   'room-left': roomLeft,
   'room-subject': subjectChanged,
+  'room-facts': roomFactsChanged,
   'room-notice': (session, { room: id, text }) => {
     const room = session.rooms.get(id)
     if (room === undefined) return session.suppressed('room-notice', 'not-joined')

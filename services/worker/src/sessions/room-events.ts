@@ -3,6 +3,7 @@ import type { NetworkEvent, Occupant, OccupantChange } from '@spectrum/network'
 import { NetworkError } from '@spectrum/network'
 import { available, codes, digest, fingerprint, unavailable } from './occupants.ts'
 import { concealed, settleOwnNick, shownOccupants } from './own-nick.ts'
+import { awaitFacts, isToldSo, otherLook, settleRoles } from './provisional-roles.ts'
 import type { Room } from './room.ts'
 import { abandon, enter, refuseJoins, remember, tellSubject } from './rooms.ts'
 import type { Session } from './session.ts'
@@ -13,7 +14,7 @@ import { tellRename, tellViews } from './views.ts'
 type Of<Type extends NetworkEvent['type']> = Extract<NetworkEvent, { type: Type }>
 
 /** Occupants come from now on. They are shown when the list is complete, from the network's memory. */
-export function roomJoined(session: Session, { room: id, nick, at }: Of<'room-joined'>): void {
+export function roomJoined(session: Session, { room: id, facts, nick, at }: Of<'room-joined'>): void {
   const room = session.rooms.get(id)
   if (room === undefined) {
     // Nobody asked for it, or nobody wants it any more.
@@ -24,6 +25,9 @@ export function roomJoined(session: Session, { room: id, nick, at }: Of<'room-jo
   room.nick = nick
   room.password = room.asked
   room.state = 'filling'
+  room.hasFacts = facts !== undefined
+  clearTimeout(room.factsTimer)
+  room.factsTimer = undefined
   room.held = []
   room.fillsGaps = session.connection.rooms?.fillsGaps?.(id) ?? false
   if (room.lastLine === undefined) session.lastLines.told(room, at === undefined ? {} : { saidAt: at })
@@ -57,20 +61,25 @@ function tellDifference(session: Session, room: Room): void {
   const hadViews = room.views.length > 0
   const isKnown = (nick: string, look: string) =>
     before.get(nick) === look || (hashes.size > 0 && hashes.has(fingerprint(nick, look)))
+  const isProvisional = hadViews && !room.hasFacts
   room.told = new Map()
   room.toldHashes = new Set()
   settleOwnNick(session, room, hadViews)
   for (const occupant of shownOccupants(session, room)) {
     const look = digest(occupant)
     if (occupant.self) {
+      if (isProvisional && room.toldSelf === otherLook(look)) continue
       if (hadViews && room.toldSelf !== undefined && room.toldSelf !== look)
         tellViews(session, room, node => available(room, node, occupant))
       room.toldSelf = look
-      continue
+    } else if (isProvisional && isKnown(occupant.nick, otherLook(look))) {
+      room.told.set(occupant.nick, otherLook(look))
+    } else {
+      remember(room, occupant)
+      if (hadViews && !isKnown(occupant.nick, look)) tellViews(session, room, node => available(room, node, occupant))
     }
-    remember(room, occupant)
-    if (hadViews && !isKnown(occupant.nick, look)) tellViews(session, room, node => available(room, node, occupant))
   }
+  if (isProvisional) awaitFacts(session, room)
   if (hadViews)
     for (const nick of before.keys())
       if (!room.told.has(nick)) tellViews(session, room, node => unavailable(room, node, nick))
@@ -130,6 +139,7 @@ export function occupantChanged(session: Session, event: Of<'occupant'>): void {
   const shown = room.hasGhost ? concealed(session, room, event.occupant, event.change) : event
   if (shown === undefined) return session.suppressed('occupant', 'own-nick-ghost')
   const { occupant, change } = shown
+  if (change.kind === 'changed' && isToldSo(room, occupant)) return
   switch (change.kind) {
     case 'present':
     case 'joined':
@@ -181,6 +191,13 @@ export function occupantChanged(session: Session, event: Of<'occupant'>): void {
 
 function followOwnNick(room: Room, occupant: Occupant, change: OccupantChange): void {
   if (occupant.self && change.kind === 'renamed') room.nick = change.to
+}
+
+/** Facts themselves are not carried; roles that waited for them are told. */
+export function roomFactsChanged(session: Session, { type, room: id }: Of<'room-facts'>): void {
+  const room = session.rooms.get(id)
+  if (room?.state === 'joined') settleRoles(session, room)
+  session.suppressed(type, 'not-carried')
 }
 
 export function subjectChanged(session: Session, { room: id, subject, nick, at }: Of<'room-subject'>): void {

@@ -60,6 +60,10 @@ export class Room {
   /** Until then the views go on seeing `toldNick`, which a ghost may have, instead of `nick`: milliseconds since the epoch. */
   ghostUntilMs: number | undefined
   ghostTimer: NodeJS.Timeout | undefined
+  /** The network told the room's facts before its occupants. */
+  hasFacts = false
+  /** Runs while roles may be taken back when the facts come. */
+  factsTimer: NodeJS.Timeout | undefined
   /** What came before the room was complete and must be told after it. */
   held: NetworkEvent[] = []
   deadline: NodeJS.Timeout | undefined
@@ -105,6 +109,7 @@ export class Room {
   stopTimers(): void {
     clearTimeout(this.deadline)
     clearTimeout(this.ghostTimer)
+    clearTimeout(this.factsTimer)
   }
 
   viewOf(resource: string): View | undefined {

@@ -13,6 +13,7 @@ import { assertJoinFits } from './bounds.ts'
 import { tellMissed } from './missed-lines.ts'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
 import { reveal, shownOccupants } from './own-nick.ts'
+import { settleRoles } from './provisional-roles.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
 import { abandonUnlessGone, staysConnected } from './stay-connected.ts'
@@ -101,6 +102,7 @@ function historyWanted(session: Session, room: Room): Pick<JoinRequest, 'history
 export function enter(session: Session, room: Room, join: PendingJoin): void {
   const { resource, node, nick, stanzaId } = join
   const to = [resource]
+  settleRoles(session, room)
   room.admit(resource, node, session.context.clock.now())
   let self: Occupant = plainSelf(room.shownNick)
   for (const occupant of shownOccupants(session, room)) {

@@ -64,7 +64,7 @@ export class Snapshots {
 
   /** Something changed that a new owner had better know: written with the next change, or alone after a wait that grows with the size. */
   markOutdated(bytesPerSecond = this.#options.lazyBytesPerSecond ?? 64 * 1024): void {
-    if (this.#timer !== undefined || this.#isWriting || this.#isClosed || this.#outdated !== undefined) return
+    if (this.#timer !== undefined || this.#isClosed || this.#outdated !== undefined) return
     const { intervalMs } = this.#options
     const waitMs = this.#lastMs + Math.max(intervalMs, (this.#lastBytes * 1_000) / bytesPerSecond) - performance.now()
     const write = () => {

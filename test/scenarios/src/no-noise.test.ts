@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { type Gateway, type Scene, scenario, waitUntil, type XmppClient } from '@spectrum/stack'
+import { comingsAndGoings } from './irc-questions.ts'
+import { bareOf, codesOf, messageOf, resourceOf, type Stanza } from './muc.ts'
+
+for (const signal of ['SIGKILL', 'SIGTERM'] as const)
+  scenario(
+    `workers end by ${signal} and come back: of each room the difference is told once, and nothing else`,
+    { isAlone: true, timeoutMs: 180_000 },
+    async scene => {
+      const { romeo, juliet, irc, gateway, channel, at, connectIrc } = scene
+      const [balcony, orchard] = [channel('balcony'), channel('orchard')]
+      const [benvolio, tybalt] = [await connectIrc('benvolio'), await connectIrc('tybalt')]
+      for (const room of [balcony, orchard]) {
+        await irc.join(room)
+        await benvolio.join(room)
+      }
+      irc.send(`TOPIC ${balcony} :The balcony`)
+      irc.send(`MODE ${orchard} +m`)
+      await benvolio.waitFor(/ MODE \S+ \+m/)
+      const phone = await romeo.connect('phone')
+      await romeo.logsIn(phone)
+      await romeo.joins(at(balcony))
+      await romeo.joins(at(balcony), { client: phone })
+      await romeo.joins(at(orchard))
+      await snapshotsAreStored(gateway)
+      const clients = [romeo.client, phone, juliet.client]
+      const from = clients.map(({ stanzas }) => stanzas.length)
+      const fromIrc = irc.lines.length
+
+      const begun = performance.now()
+      await Promise.all(
+        gateway.workers.map(async worker => {
+          worker.isSupervised = false
+          await worker.kill(signal)
+        }),
+      )
+      await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* QUIT`))
+      await tybalt.join(balcony)
+      benvolio.send(`PART ${balcony}`)
+      await tybalt.waitFor(new RegExp(`^:${benvolio.nick}!\\S* PART`))
+      await Promise.all(gateway.workers.map(worker => worker.resume()))
+      const returns = () => comingsAndGoings(irc, romeo.nick, fromIrc).filter(line => / JOIN /.test(line))
+      await waitUntil(() => returns().length === 2, {
+        deadlineMs: 90_000,
+        describe: () => `${romeo.nick} is not back:\n${irc.lines.slice(fromIrc).join('\n')}`,
+      })
+      assert.ok(performance.now() - begun < 60_000)
+
+      // What is said now comes behind everything that the return may have caused.
+      await linesArrive(scene, [balcony, orchard], phone)
+      const told = clients.map(({ stanzas }, index) => stanzas.slice(from[index]).map(brief))
+      const news = [
+        `presence ${at(balcony)}/${tybalt.nick}`,
+        `presence ${at(balcony)}/${benvolio.nick} unavailable`,
+        `message ${at(balcony)}/${irc.nick} good morrow`,
+      ]
+      assert.deepEqual(told[0]?.sort(), [...news, `message ${at(orchard)}/${irc.nick} good morrow`].sort())
+      assert.deepEqual(told[1]?.sort(), [...news].sort())
+      assert.deepEqual(told[2], [])
+    },
+  )
+
+/** Mercutio says something until it is heard in each of the rooms: until then nobody may be back. */
+async function linesArrive(
+  { romeo, irc, at }: Scene,
+  [shared = '', own = '']: readonly string[],
+  phone: XmppClient,
+): Promise<void> {
+  for (const room of [shared, own]) irc.say(room, 'good morrow')
+  const heard = (room: string) => messageOf(`${at(room)}/${irc.nick}`, { body: 'good morrow' })
+  await romeo.receives(heard(shared), { deadlineMs: 30_000 })
+  await romeo.receives(heard(own), { deadlineMs: 30_000 })
+  await phone.receives(heard(shared), { deadlineMs: 30_000 })
+}
+
+/** Presence and messages with what a person would see of them; anything else whole. */
+function brief(stanza: Stanza): string {
+  const { from, type } = stanza.attrs
+  const place = `${bareOf(from)}/${resourceOf(from)}`
+  const codes = codesOf(stanza)
+  if (stanza.getName() === 'presence') return ['presence', place, ...(type ? [type] : []), ...codes].join(' ')
+  const body = stanza.getChildText('body')
+  if (stanza.getName() === 'message' && body) return `message ${place} ${body}`
+  return stanza.toString()
+}
+
+/** Until the number of written snapshots stands still, the last change may not be in one. */
+async function snapshotsAreStored({ workers }: Gateway): Promise<void> {
+  const count = async () => {
+    const labels = { result: 'written' }
+    const counts = await Promise.all(workers.map(worker => worker.metric('spectrum_worker_snapshots_total', labels)))
+    return counts.reduce((sum, each) => sum + each, 0)
+  }
+  let before = -1
+  await waitUntil(
+    async () => {
+      const now = await count()
+      const isStill = now === before
+      before = now
+      return isStill
+    },
+    { everyMs: 1_000, describe: () => 'snapshots are written all the time' },
+  )
+}
