@@ -149,6 +149,18 @@ test('who leaves a room and is still there leaves it on the network too', async 
   await neighbours.hears(user, /church: subject #crypt/, from)
 })
 
+test('who is kicked while no client is there is told so by the gateway', async () => {
+  const user = await joined('gregory', 'yard', '#yard')
+  goes(user, 'yard')
+  await isAway('gregory', true)
+  mercutio.send('KICK #yard gregory :no brawls')
+  await neighbours.hears(user, /^bare: message \S*\s?«You were kicked from #yard: no brawls»/)
+  const from = neighbours.told(user).length
+  neighbours.presence(user, 'street')
+  neighbours.join(user, 'street', '#yard', 'gregory')
+  await neighbours.hears(user, /street: subject #yard/, from)
+})
+
 test('the user’s own setting counts more than the default', async () => {
   const user = 'tybalt@example.org'
   neighbours.accounts.set(user, { username: 'tybalt', password: '', settings: { stay_connected: '0' } })

@@ -7,6 +7,7 @@ import { awaitFacts, isToldSo, otherLook, settleRoles } from './provisional-role
 import type { Room } from './room.ts'
 import { abandon, enter, refuseJoins, remember, tellSubject } from './rooms.ts'
 import type { Session } from './session.ts'
+import { lostWhileAbsent } from './stay-connected.ts'
 import { tellRename, tellViews } from './views.ts'
 
 // XEP-0045, what the network tells of rooms.
@@ -97,7 +98,7 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
   // The user left and comes back: this is the answer to the leaving.
   if (why.kind === 'left' && !wasIn && room.state !== 'joined') return session.suppressed('room-left', 'left-before')
   const reason = why.reason ?? ''
-  room.isKept = false
+  if (room.isKept) lostWhileAbsent(session, room, why)
   if (why.kind === 'refused') {
     if (wasIn)
       tellViews(session, room, node =>

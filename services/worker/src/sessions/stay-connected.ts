@@ -1,4 +1,5 @@
-import type { Presence } from '@spectrum/network'
+import type { NetworkEvent, Presence } from '@spectrum/network'
+import { tellFromGateway } from './messages.ts'
 import type { Room } from './room.ts'
 import { abandon } from './rooms.ts'
 import type { Session } from './session.ts'
@@ -29,4 +30,16 @@ export function abandonUnlessGone(session: Session, room: Room, resource: string
     abandon(session, room, reason)
   }, session.context.limits.leaveMs).unref()
   room.leaving = timer
+}
+
+/** The user lost a room while no client was in it to see that: the gateway says so. */
+export function lostWhileAbsent(
+  session: Session,
+  room: Room,
+  why: Extract<NetworkEvent, { type: 'room-left' }>['why'],
+): void {
+  room.isKept = false
+  if (why.kind === 'left') return
+  const how = why.kind === 'banned' ? 'banned from' : why.kind === 'kicked' ? 'kicked from' : 'not let into'
+  tellFromGateway(session, `You were ${how} ${room.name}${why.reason ? `: ${why.reason}` : '.'}`)
 }
