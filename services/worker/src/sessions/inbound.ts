@@ -53,7 +53,6 @@ const handlers: Handlers = {
   reactions: notCarried,
   read: notCarried,
   'own-presence': notCarried,
-  'room-facts': notCarried,
   'raw-xml': notCarried,
 }
 

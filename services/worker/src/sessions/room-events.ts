@@ -152,7 +152,7 @@ export function occupantChanged(session: Session, event: Of<'occupant'>): void {
         // The list may be told again by a network that was asked to join twice.
         if (change.kind === 'present' && room.told.get(occupant.nick) === digest(occupant)) return
         remember(room, occupant)
-        if (change.kind !== 'changed') session.snapshots.markOutdated()
+        session.snapshots.markOutdated()
       }
       const details =
         change.kind === 'changed' ? { actor: room.shown(change.actor ?? ''), reason: change.reason ?? '' } : {}
