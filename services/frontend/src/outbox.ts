@@ -190,8 +190,12 @@ export class Outbox {
     this.#pendingBytes -= bytes
     this.#options.metrics.pending.dec()
     if (placement !== undefined) this.#publish(item, placement)
-    else if (error !== undefined) item.onFailed(error)
-    else this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'signed-out' })
+    else if (error !== undefined) {
+      // Nobody could say where to: the command never left.
+      if (this.#isStopping && error.code === 'unavailable')
+        this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'unpublished-at-stop' })
+      item.onFailed(error)
+    } else this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'signed-out' })
   }
 
   async #place(user: string, { command, session, nickHint }: Outgoing): Promise<Placement | undefined> {

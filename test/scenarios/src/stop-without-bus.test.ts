@@ -22,7 +22,23 @@ scenario(
       { deadlineMs: 30_000 },
     )
     const begun = performance.now()
-    await active.hold('SIGTERM')
+    const stopping = active.hold('SIGTERM')
+    // Metrics are served almost to the end.
+    let counted = 0
+    const count = (reason: string) => active.metric('spectrum_dropped_total', { reason }).catch(() => 0)
+    await waitUntil(
+      async () => {
+        const counts = await Promise.all(['unpublished-at-stop', 'uncertain-at-stop'].map(count))
+        counted = Math.max(
+          counted,
+          counts.reduce((sum, each) => sum + each, 0),
+        )
+        return counted >= lines.length || !active.child.isRunning
+      },
+      { deadlineMs: 60_000, everyMs: 10 },
+    )
+    assert.ok(counted >= lines.length, `${counted} of ${lines.length} lines were counted`)
+    await stopping
     const seconds = (performance.now() - begun) / 1000
     assert.ok(seconds < 13, `it took ${seconds} s to stop`)
     const answered = () =>
