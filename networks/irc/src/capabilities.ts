@@ -10,4 +10,7 @@ export const capabilities: readonly string[] = [
   'batch',
   'draft/chathistory',
   'chathistory',
+  // Else servers tell joins of the past as if a person had said them.
+  'draft/event-playback',
+  'event-playback',
 ]

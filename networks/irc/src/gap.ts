@@ -17,6 +17,7 @@ export class Gap {
   id: string | undefined
   at: number
   readonly #from: number
+  readonly #firstId: string | undefined
   /** What the next question names that line by. */
   by: 'msgid' | 'timestamp'
   pages = 0
@@ -39,7 +40,7 @@ export class Gap {
     this.#from = this.at
     this.by = by
     this.#onLate = onLate
-    if (after.id !== undefined) this.#told.add(after.id)
+    this.#firstId = after.id
   }
 
   /** False when there is no room for it. */
@@ -61,7 +62,7 @@ export class Gap {
   }
 
   isTold(id: string | undefined): boolean {
-    return id !== undefined && (this.#told.has(id) || this.#toldBefore.has(id))
+    return id !== undefined && (id === this.#firstId || this.#told.has(id) || this.#toldBefore.has(id))
   }
 
   told(id: string | undefined): void {

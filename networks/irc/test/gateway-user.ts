@@ -33,8 +33,14 @@ export class GatewayUser {
   readonly #run: Promise<void>
   #keys = 0
 
-  constructor(connector: ReturnType<typeof createConnector>['connector'], username: string, password?: string) {
-    this.session = connector.open(loginOf(username, password === undefined ? {} : { password }), this.host)
+  constructor(
+    connector: ReturnType<typeof createConnector>['connector'],
+    username: string,
+    password?: string,
+    lastPrivateAt?: Date,
+  ) {
+    const login = loginOf(username, password === undefined ? {} : { password })
+    this.session = connector.open(lastPrivateAt === undefined ? login : { ...login, lastPrivateAt }, this.host)
     this.#run = this.session.run(this.#stop.signal).then(
       () => {
         this.outcome = 'ended'
