@@ -1,13 +1,13 @@
 import { Affiliation } from '@spectrum/messages'
 import type { NetworkEvent, Occupant, OccupantChange } from '@spectrum/network'
 import { NetworkError } from '@spectrum/network'
+import { tellFromGateway } from './messages.ts'
 import { available, codes, digest, fingerprint, unavailable } from './occupants.ts'
 import { concealed, settleOwnNick, shownOccupants } from './own-nick.ts'
 import { awaitFacts, isToldSo, otherLook, settleRoles } from './provisional-roles.ts'
 import type { Room } from './room.ts'
 import { abandon, enter, refuseJoins, remember, tellSubject } from './rooms.ts'
 import type { Session } from './session.ts'
-import { lostWhileAbsent } from './stay-connected.ts'
 import { tellRename, tellViews } from './views.ts'
 
 // XEP-0045, what the network tells of rooms.
@@ -120,6 +120,14 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
     refuseJoins(session, room, new NetworkError('unavailable', reason || 'You left the room.'))
   else abandon(session, room)
   session.endIfDesertedSoon()
+}
+
+/** The user lost a room while no client was in it to see that: the gateway says so. */
+function lostWhileAbsent(session: Session, room: Room, why: Of<'room-left'>['why']): void {
+  room.isKept = false
+  if (why.kind === 'left') return
+  const how = why.kind === 'banned' ? 'banned from' : why.kind === 'kicked' ? 'kicked from' : 'not let into'
+  tellFromGateway(session, `You were ${how} ${room.name}${why.reason ? `: ${why.reason}` : '.'}`)
 }
 
 const outcast = Affiliation.AFFILIATION_OUTCAST

@@ -16,7 +16,7 @@ import { reveal, shownOccupants } from './own-nick.ts'
 import { settleRoles } from './provisional-roles.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
-import { abandonUnlessGone, staysConnected } from './stay-connected.ts'
+import { staysConnected } from './stay-connected.ts'
 
 // XEP-0045, what users ask: joining, leaving, nick, subject. What the network tells is in room-events.ts.
 
@@ -148,6 +148,21 @@ export function takeOut(session: Session, room: Room, resource: string, reason: 
   if (!room.isEmpty || room.isKept) return
   if (removed.wasIn && staysConnected(session)) room.isKept = true
   else abandon(session, room, reason)
+}
+
+/**
+ * A client left a room of which it was the last. When it goes for good, its server leaves the rooms for it, in any order with
+ * the presence that says so: only who is still there some seconds later has left the room, and not gone.
+ */
+function abandonUnlessGone(session: Session, room: Room, resource: string, reason: string): void {
+  const timer = setTimeout(() => {
+    if (room.leaving !== timer || session.isOver || session.rooms.get(room.id) !== room) return
+    if (!room.isEmpty || !session.resources.has(resource)) return
+    room.isKept = false
+    session.suppressed('message', 'left-before', session.missed.forgetUnread(room.id))
+    abandon(session, room, reason)
+  }, session.context.limits.leaveMs).unref()
+  room.leaving = timer
 }
 
 /** Leaves the room on the network and forgets it. */
