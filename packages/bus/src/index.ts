@@ -18,6 +18,7 @@ export { createNkeys, type NatsServerOptions, natsServerConfig } from './server-
 export {
   backendKey,
   backendResource,
+  canaryKey,
   commandLane,
   componentResource,
   eventLane,

@@ -2,6 +2,7 @@ import type { ServiceName } from './options.ts'
 import {
   bucketStream,
   bucketSubject,
+  canaryKey,
   commandStream,
   deathTopic,
   eventStream,
@@ -46,7 +47,10 @@ export const readableTables: Record<ServiceName, readonly TableName[]> = {
 }
 
 const writes: Record<ServiceName, readonly (readonly [TableName, string])[]> = {
-  frontend: [['cursors', 'events.>']],
+  frontend: [
+    ['cursors', 'events.>'],
+    ['cursors', canaryKey('*')],
+  ],
   router: [
     ['placements', '>'],
     ['backends', '>'],

@@ -114,6 +114,8 @@ export const snapshotPrefix = (instance: string, backend: number): string => `${
 export const userOfKey = (key: string): string => decodeToken(key.slice(key.lastIndexOf('.') + 1))
 /** The number in a backend's key, or in the resource of a backend or a partition. */
 export const numberOfKey = (key: string): number => Number(key.slice(key.lastIndexOf('.') + 1))
+/** In `cursors`: which lines of the canary are under way. */
+export const canaryKey = (instance: string): string => `canary.${instance}`
 export const heartbeatKey = (service: ServiceName, process: string): string => `${service}.${encodeToken(process)}`
 
 // ---- resources that have an owner

@@ -1,4 +1,4 @@
-import { type Bus, connectBus, instanceKey } from '@spectrum/bus'
+import { type Bus, canaryKey, connectBus, instanceKey } from '@spectrum/bus'
 import { RouterDefinition } from '@spectrum/messages'
 import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
 import { Component, type Element, escapeAttribute, namespaces, prepareDomain } from '@spectrum/xmpp'
@@ -127,6 +127,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
           patienceMs: canaryPatienceMs,
           processId: bus.processId,
           router: gateway.parts.router,
+          record: { table: bus.table('cursors'), key: canaryKey(instance) },
           metrics,
           log,
           isActive: () => link.component?.isOnline === true,
