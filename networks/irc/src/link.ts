@@ -267,8 +267,11 @@ export class Link {
       const isRefusal = nickRefusals.has(line.command) && this.fold(line.params[1] ?? '') === this.fold(nick)
       return isRefusal ? new NetworkError('conflict', `The nick ${nick} cannot be had any more.`) : undefined
     }
-    // Without it the join goes on under the nick of now, which is told.
-    this.requests.expect(taken).catch(() => this.parts.count('nick-not-regained'))
+    // Without it the join goes on under the nick of now.
+    this.requests.expect(taken).catch((error: NetworkError) => {
+      this.parts.count('nick-not-regained')
+      if (error.code === 'conflict') this.#watchNick(nick)
+    })
   }
 
   /** Somebody else has the user's nick; it is taken back when it can be. */

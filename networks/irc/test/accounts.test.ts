@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RoomId } from '@spectrum/network'
 import { IrcClient, startNgircd } from '@spectrum/stack'
 import { createConnector, GatewayUser } from './gateway-user.ts'
 import { RawServer } from './raw-server.ts'
@@ -55,6 +56,20 @@ test('a nick that a ghost has is taken back at once when the ghost goes', async 
   assert.equal(joined.nick, 'romeo_')
   await ghost[Symbol.asyncDispose]()
   await romeo.host.next('occupant', ({ change }) => change.kind === 'renamed' && change.to === 'romeo')
+  await romeo.stop()
+})
+
+test('the nick that rooms knew is taken back, too, when its ghost goes', async () => {
+  await using server = await startNgircd()
+  await using ghost = await IrcClient.connect({ port: server.port, nick: 'Montague' })
+  await ghost.join('#balcony')
+  const { connector } = createConnector({ server: [`127.0.0.1:${server.port}`] })
+  const romeo = new GatewayUser(connector, 'romeo')
+  await romeo.host.online()
+  romeo.rooms.join({ room: '#balcony' as RoomId, nick: 'Montague', isReturn: true })
+  assert.equal((await romeo.host.next('room-joined')).nick, 'romeo')
+  await ghost[Symbol.asyncDispose]()
+  await romeo.host.next('occupant', ({ change }) => change.kind === 'renamed' && change.to === 'Montague')
   await romeo.stop()
 })
 
