@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MessageReceived, SessionSnapshot } from '@spectrum/messages'
+import fc from 'fast-check'
 import { type MissedLine, MissedLines } from './missed-lines.ts'
 
 let clock = 0
@@ -107,4 +108,52 @@ test('in a snapshot are the newest lines that fit, with what has become of them,
   assert.deepEqual(bodies(restored.take('#a', 'phone')), [])
   assert.deepEqual(bodies(restored.take('#a', 'orchard')), ['2'])
   assert.equal(restored.size, 0)
+})
+
+test('whoever comes and goes: nobody is told twice or what they read, and who missed a line has it', () => {
+  const resource = fc.constantFrom('orchard', 'phone', 'desk', 'tablet')
+  const step = fc.oneof(
+    fc.record({ missedBy: fc.uniqueArray(resource, { minLength: 1 }), readBy: fc.uniqueArray(resource) }),
+    fc.record({ enters: resource }),
+    fc.constant('another worker' as const),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), steps => {
+      let missed = new MissedLines()
+      const said: { body: string; missedBy: string[]; readBy: string[] }[] = []
+      const told = new Map<string, string[]>()
+      const enters = (name: string) => told.set(name, [...(told.get(name) ?? []), ...bodies(missed.take('#a', name))])
+      for (const one of steps)
+        if (one === 'another worker') {
+          const { missedLines } = missed.stored()
+          missed = new MissedLines()
+          missed.restore(missedLines)
+        } else if ('enters' in one) enters(one.enters)
+        else {
+          const body = String(said.length)
+          const readBy = one.readBy.filter(name => !one.missedBy.includes(name))
+          missed.keep(line(body, one.missedBy, { readBy }))
+          said.push({ body, missedBy: one.missedBy, readBy })
+        }
+      const isMoved = steps.includes('another worker')
+      for (const name of ['orchard', 'phone', 'desk', 'tablet']) {
+        enters(name)
+        const heard = told.get(name) ?? []
+        assert.deepEqual(heard, [...new Set(heard)])
+        assert.deepEqual(
+          heard,
+          heard.toSorted((a, b) => Number(a) - Number(b)),
+        )
+        for (const { body, missedBy, readBy } of said) {
+          if (readBy.includes(name)) assert.ok(!heard.includes(body))
+          // A new owner knows nothing of lines that enough have been told.
+          if (missedBy.includes(name) && !isMoved) assert.ok(heard.includes(body))
+        }
+      }
+      for (const { body, missedBy } of said) {
+        const count = [...told.values()].filter(heard => heard.includes(body)).length
+        assert.ok(count >= missedBy.length, `${body} was missed by ${missedBy} and told ${count} times`)
+      }
+    }),
+  )
 })
