@@ -8,7 +8,7 @@ import { type Line, nickOf, parseLine, serialiseLine } from './line.ts'
 import { LineReader } from './line-reader.ts'
 import { type Flusher, Outbox } from './outbox.ts'
 import { Pacer } from './pacing.ts'
-import { offersPlain, plainLines, saslFailures } from './sasl.ts'
+import { offersPlain, plainLines, saslFailure, saslFailures } from './sasl.ts'
 import type { Target } from './targets.ts'
 import type { Ticker } from './ticker.ts'
 
@@ -58,7 +58,10 @@ export class Connection {
   #outbox: Outbox | undefined
   #caps: string[] = []
   #offered: string[] = []
-  #sasl: 'none' | 'wanted' | 'asked' | 'done' = 'none'
+  #sasl: 'none' | 'wanted' | 'asked' | 'sent' | 'done' = 'none'
+  /** Requests for capabilities that are not answered, and what the last of them asked for. */
+  #capRequests = 0
+  #requested: readonly string[] = []
   #state: 'connecting' | 'registering' | 'welcomed' | 'online' | 'closing' | 'closed' = 'connecting'
   #heardAt: number
   #welcomedAt = 0
@@ -310,8 +313,14 @@ export class Connection {
         return
     }
     // What comes after the welcome is of no use: the server has let us in without the account.
-    if (this.#sasl === 'asked' && saslFailures.has(line.command) && this.#state === 'registering')
-      return this.#fail(new NetworkError('wrong-credentials', words || 'The IRC server refused the password.'))
+    if (this.#state === 'registering' && (this.#sasl === 'asked' || this.#sasl === 'sent')) {
+      // RPL_SASLMECHS: the server has no PLAIN, so the nick service gets the password.
+      if (line.command === '908' && !(line.params[1] ?? '').split(',').includes('PLAIN')) return this.#skipSasl()
+      if (saslFailures.has(line.command)) {
+        const code = saslFailure(line.command, words, this.#sasl === 'sent')
+        return this.#fail(new NetworkError(code, words || 'The IRC server refused the password.'))
+      }
+    }
     if (this.#state === 'welcomed' && (line.command === 'JOIN' || line.command === 'MODE')) return
     if (line.command === '451' || line.command === '421') return
   }
@@ -346,25 +355,25 @@ export class Connection {
         const wanted = capabilities.filter(name => this.#offered.includes(name))
         if (this.#sasl === 'wanted') wanted.push('sasl')
         this.#offered = []
-        if (wanted.length > 0) return this.#say('CAP', 'REQ', wanted.join(' '))
-        return this.#say('CAP', 'END')
+        return wanted.length > 0 ? this.#request(wanted) : this.#say('CAP', 'END')
       }
       case 'ACK':
         for (const name of names) {
           if (name.startsWith('-')) this.#caps = this.#caps.filter(cap => cap !== name.slice(1))
           else if (name !== '' && !this.#caps.includes(name)) this.#caps.push(name)
         }
-        if (this.#state !== 'registering' || isPartial) return
-        if (this.#sasl !== 'wanted' || !this.#caps.includes('sasl')) return this.#say('CAP', 'END')
-        this.#sasl = 'asked'
-        return this.#say('AUTHENTICATE', 'PLAIN')
-      case 'NAK':
-        this.#sasl = 'none'
-        if (this.#state === 'registering') this.#say('CAP', 'END')
+        if (!isPartial) this.#capsAnswered()
         return
+      case 'NAK': {
+        // One that is refused costs all that were asked for with it.
+        const each = this.#requested.length > 1 ? this.#requested : []
+        this.#requested = []
+        for (const name of each) this.#request([name])
+        return this.#capsAnswered()
+      }
       case 'NEW': {
         const wanted = capabilities.filter(name => names.includes(name))
-        if (wanted.length > 0) this.#say('CAP', 'REQ', wanted.join(' '))
+        if (wanted.length > 0) this.#request(wanted)
         return
       }
       case 'DEL':
@@ -372,9 +381,30 @@ export class Connection {
     }
   }
 
+  #request(names: readonly string[]): void {
+    this.#capRequests++
+    this.#requested = names
+    this.#say('CAP', 'REQ', names.join(' '))
+  }
+
+  #capsAnswered(): void {
+    this.#capRequests = Math.max(0, this.#capRequests - 1)
+    if (this.#state !== 'registering' || this.#capRequests > 0) return
+    if (this.#sasl !== 'none' && this.#sasl !== 'wanted') return
+    if (this.#sasl !== 'wanted' || !this.#caps.includes('sasl')) return this.#skipSasl()
+    this.#sasl = 'asked'
+    this.#say('AUTHENTICATE', 'PLAIN')
+  }
+
+  #skipSasl(): void {
+    this.#sasl = 'none'
+    this.#say('CAP', 'END')
+  }
+
   /** The server asks for what PLAIN sends. */
   #authenticate(challenge: string): void {
     if (this.#sasl !== 'asked' || challenge !== '+' || !this.#password) return
+    this.#sasl = 'sent'
     for (const part of plainLines(this.#wantedNick, this.#password)) this.#say('AUTHENTICATE', part)
   }
 

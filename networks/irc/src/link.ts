@@ -18,6 +18,7 @@ import { isChannel, isNick, toRoomId, toUserId } from './ids.ts'
 import { type Line, nickOf, serialiseLine } from './line.ts'
 import type { Member } from './member.ts'
 import { nickRefusals } from './numerics.ts'
+import { absences, Regain } from './regain.ts'
 import { Requests } from './requests.ts'
 import { Room } from './room.ts'
 import { factsOf } from './room-modes.ts'
@@ -64,6 +65,8 @@ export class Link {
   #nickToRegain: string | undefined
   /** The user's own nick, while a ghost has it and it is asked for again and again. */
   #ghosted: { readonly nick: string; readonly until: number; next: number } | undefined
+  /** The nick service is being asked for the nick, or was just now. */
+  #regain: Regain | undefined
   #closed: Promise<void> = Promise.resolve()
   #toldAway: string | undefined
 
@@ -128,7 +131,9 @@ export class Link {
         this.#flushJoins()
         this.history.askPrivate()
       },
-      onLine: (line: Line) => onLine(this, line),
+      onLine: (line: Line) => {
+        if (!this.#regain?.takes(line)) onLine(this, line)
+      },
     }
     const connection = new Connection(this.parts, owner, target, this.parts.username, this.parts.password)
     this.#connection = connection
@@ -176,6 +181,7 @@ export class Link {
     for (const room of rooms) this.rooms.set(this.fold(room.name), room)
     this.#identify()
     this.#ghosted = undefined
+    this.#regain = undefined
     if (this.fold(this.nick) !== this.fold(this.parts.username)) this.#watchNick(this.parts.username)
     if (this.#presence) this.setPresence(this.#presence)
     this.#toJoin = rooms
@@ -189,7 +195,8 @@ export class Link {
       .slice(space + 1)
       .replace(/\$(password|name)/g, (_, word) => (word === 'name' ? username : password))
     try {
-      this.connection.outbox.urgent(serialiseLine('PRIVMSG', [config.identify.slice(0, space), text]))
+      this.connection.outbox.urgent(serialiseLine('PRIVMSG', [this.#nickService, text]))
+      this.#expectAbsence()
     } catch (error) {
       // Online all the same; nobody but the user can mend a password that IRC cannot carry.
       const { message } = NetworkError.from(error)
@@ -278,6 +285,9 @@ export class Link {
   #watchNick(nick: string): void {
     const now = this.host.clock.monotonic()
     this.#ghosted = { nick, until: now + REGAIN_FOR_MS, next: now + REGAIN_EVERY_MS }
+    // The account is that of the registered nick.
+    const isOfAccount = this.fold(nick) === this.fold(this.parts.username)
+    if (isOfAccount && this.connection.isAuthenticated) this.#regainFromService(nick)
   }
 
   /** The user took another nick of their own will: the old one is not asked for any more. */
@@ -287,16 +297,17 @@ export class Link {
 
   /** Who had a nick has gone, or has another: if it is the user's, it is asked for at once. */
   nickFreed(key: string): void {
-    if (this.#ghosted !== undefined && this.fold(this.#ghosted.nick) === key) this.#retakeNick()
+    if (this.#ghosted !== undefined && this.fold(this.#ghosted.nick) === key) void this.#retakeNick()
   }
 
-  #retakeNick(): void {
+  /** Asks for the own nick: whether it was given. */
+  async #retakeNick(): Promise<boolean> {
     const ghosted = this.#ghosted
     const now = this.host.clock.monotonic()
-    if (ghosted === undefined) return
+    if (ghosted === undefined) return false
     if (this.fold(ghosted.nick) === this.ownKey || now > ghosted.until) {
       this.#ghosted = undefined
-      return
+      return false
     }
     ghosted.next = now + REGAIN_EVERY_MS
     const isAnswer = (line: Line): true | NetworkError | undefined => {
@@ -304,9 +315,53 @@ export class Link {
       const isRefusal = nickRefusals.has(line.command) && this.fold(line.params[1] ?? '') === this.fold(ghosted.nick)
       return isRefusal ? new NetworkError('conflict', 'The nick is still taken.') : undefined
     }
-    this.send(serialiseLine('NICK', [ghosted.nick]))
-    // Tried again in time; until then everybody knows the other nick.
-    this.requests.expect(isAnswer).catch(() => this.parts.count('nick-not-regained'))
+    try {
+      this.send(serialiseLine('NICK', [ghosted.nick]))
+      await this.requests.expect(isAnswer)
+      return true
+    } catch {
+      // Tried again in time; until then everybody knows the other nick.
+      this.parts.count('nick-not-regained')
+      return false
+    }
+  }
+
+  /** A nick service gives the nick back to whom the account belongs. */
+  #regainFromService(nick: string): void {
+    const { connection } = this
+    const regain = new Regain({
+      service: this.#nickService,
+      nick,
+      fold: name => this.fold(name),
+      say: line => this.send(line),
+      isOurs: () => this.fold(nick) === this.ownKey,
+      ask: () => this.#retakeNick(),
+      isOver: () => this.#ghosted === undefined || this.#connection !== connection || !connection.isOnline,
+    })
+    this.#regain = regain
+    regain.run().catch(error => {
+      this.parts.count('nick-not-regained')
+      this.host.log.warn({ err: NetworkError.from(error) }, 'The nick service could not be asked for the own nick.')
+    })
+  }
+
+  /** Who is told passwords. */
+  get #nickService(): string {
+    const { identify } = this.parts.config
+    return identify.slice(0, identify.indexOf(' '))
+  }
+
+  /** Where there is no nick service, nobody asked for one: the server's answer is not the user's business. */
+  #expectAbsence(): void {
+    const key = this.fold(this.#nickService)
+    const isAnswer = ({ command, source, params }: Line): true | NetworkError | undefined => {
+      if (command === 'NOTICE' && this.fold(nickOf(source)) === key) return true
+      const isAbsent = absences.has(command) && this.fold(params[1] ?? '') === key
+      return isAbsent ? new NetworkError('not-found', 'There is no nick service.') : undefined
+    }
+    this.requests.expect(isAnswer).catch(error => {
+      if (NetworkError.from(error).code === 'not-found') this.parts.count('no-nick-service')
+    })
   }
 
   #ask(rooms: readonly Room[]): void {
@@ -453,7 +508,7 @@ export class Link {
     this.requests.tick()
     this.history.tick()
     const now = this.host.clock.monotonic()
-    if (this.isOnline && this.#ghosted !== undefined && now >= this.#ghosted.next) this.#retakeNick()
+    if (this.isOnline && this.#ghosted !== undefined && now >= this.#ghosted.next) void this.#retakeNick()
     for (const room of [...this.rooms.values()]) {
       if (room.state === 'asked' && now - room.askedAt > JOIN_MS) {
         this.drop(room, { kind: 'refused', code: 'unavailable', reason: 'The IRC server did not answer.' })
