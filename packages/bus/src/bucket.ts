@@ -1,6 +1,5 @@
 import { headers as createHeaders } from '@nats-io/transport-node'
 import { type Connection, errCodes, JetStreamError, parseApiReply } from './connection.ts'
-import type { DirectReads } from './direct-reads.ts'
 import { guarded } from './listeners.ts'
 import type { Readers } from './reader.ts'
 import type { Streams } from './streams.ts'
@@ -12,6 +11,8 @@ const expectedHeader = 'Nats-Expected-Last-Subject-Sequence'
 /** The revision of a record that was got directly. */
 const sequenceHeader = 'Nats-Sequence'
 const notFoundStatus = 404
+/** A replica that dies leaves a question without an answer. */
+const directTimeoutMs = 1000
 const timeoutMs = 2000
 /** Entries that a listing holds in memory before it stops the server. */
 const maxListedAhead = 1000
@@ -33,18 +34,16 @@ export class Bucket<T> implements Table<T> {
   readonly #name: TableName
   readonly #codec: ValueCodec<T>
   readonly #heartbeatMs: number
-  readonly #direct: DirectReads
   readonly #streams: Streams
 
   constructor(
-    parts: { readers: Readers; streams: Streams; direct: DirectReads; heartbeatMs: number },
+    parts: { readers: Readers; streams: Streams; heartbeatMs: number },
     name: TableName,
     codec: ValueCodec<T>,
   ) {
-    const { readers, streams, direct, heartbeatMs } = parts
+    const { readers, streams, heartbeatMs } = parts
     this.#readers = readers
     this.#streams = streams
-    this.#direct = direct
     this.#connection = readers.connection
     this.#name = name
     this.#codec = codec
@@ -174,7 +173,9 @@ export class Bucket<T> implements Table<T> {
   async #lastOfAny(key: string): Promise<Found | undefined> {
     const stream = bucketStream(this.#name)
     if (!this.#streams.allowsDirect(stream)) return this.#last(key)
-    const reply = await this.#direct.ask(jetStreamApi.getDirect(stream, bucketSubject(this.#name, key)))
+    const subject = jetStreamApi.getDirect(stream, bucketSubject(this.#name, key))
+    // Whatever is wrong there, the leader's own answer tells.
+    const reply = await this.#connection.request(subject, '', directTimeoutMs).catch(() => undefined)
     if (reply?.headers?.code === notFoundStatus) return undefined
     const revision = Number(reply?.headers?.get(sequenceHeader))
     if (!reply || !(revision > 0)) return this.#last(key)

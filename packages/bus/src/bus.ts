@@ -9,7 +9,6 @@ import { type ConsumerContext, CursorConsumer } from './consumer.ts'
 import type { CursorRecord } from './cursor.ts'
 import { type DeadLetter, DeadLetters } from './dead-letters.ts'
 import { DeathWatch } from './death-watch.ts'
-import { DirectReads } from './direct-reads.ts'
 import { Heartbeat, type HeartbeatRecord } from './heartbeat.ts'
 import { heldLanes } from './held-lanes.ts'
 import type { LaneConsumer, LaneHandler, LanePublisher } from './lanes.ts'
@@ -145,7 +144,6 @@ class NatsBus implements Bus {
     this.#buckets = {
       readers: this.#readers,
       streams,
-      direct: new DirectReads(connection, service),
       heartbeatMs: this.#timings.readerHeartbeatMs,
     }
     this.#ticker = new Ticker(Math.min(50, this.#timings.commitMs))

@@ -6,14 +6,14 @@ import {
   type MsgHdrs,
   type NatsConnection,
   type NodeConnectionOptions,
-  NoRespondersError,
   nkeyAuthenticator,
   PermissionViolationError,
   type Status,
 } from '@nats-io/transport-node'
 import { type Logger, NetworkError } from '@spectrum/network'
 import { Listeners } from './listeners.ts'
-import type { BusOptions, Count } from './options.ts'
+import type { BusOptions, Count, ServiceName } from './options.ts'
+import { Replies } from './replies.ts'
 import { inboxPrefix } from './subjects.ts'
 
 /** An error that the JetStream API answered. Codes: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
@@ -50,14 +50,17 @@ export class Connection {
   readonly serverLost: Listeners<[]>
   isConnected = true
   readonly #closing = new AbortController()
-  readonly #awaited = new Set<Promise<Msg>>()
+  readonly #replies: Replies
 
-  private constructor(nc: NatsConnection, log: Logger, count: Count) {
+  private constructor(nc: NatsConnection, service: ServiceName, log: Logger, count: Count) {
     this.nc = nc
     this.log = log
     this.count = count
     this.connected = new Listeners(log)
     this.serverLost = new Listeners(log)
+    this.#replies = new Replies(nc, inboxPrefix(service), error =>
+      log.error({ err: error }, 'replies cannot be received'),
+    )
     this.#follow(nc.status()).catch(error => log.error({ err: error }, 'the bus connection can no longer be watched'))
   }
 
@@ -68,7 +71,7 @@ export class Connection {
     for (let attempt = 0; ; attempt++) {
       signal?.throwIfAborted()
       try {
-        return new Connection(await connect(connectionOptions(options, processId)), log, count)
+        return new Connection(await connect(connectionOptions(options, processId)), options.service, log, count)
       } catch (error) {
         if (performance.now() - lastNotice > noticeNobodyEveryMs) {
           lastNotice = performance.now()
@@ -102,16 +105,16 @@ export class Connection {
   /** One request and its reply. Rejects with `unavailable`, not certain when it may have been heard. */
   async request(subject: string, payload: Uint8Array | string, timeoutMs: number, headers?: MsgHdrs): Promise<Msg> {
     const start = performance.now()
-    await this.whenConnected(timeoutMs)
+    if (!this.isConnected) await this.whenConnected(timeoutMs)
     const maxBytes = this.nc.info?.max_payload ?? defaultMaxPayload
     if (payload.length > maxBytes) throw new NetworkError('too-large', 'This is too large to be asked.')
+    const timeout = Math.max(1, timeoutMs - (performance.now() - start))
     try {
-      const timeout = Math.max(1, timeoutMs - (performance.now() - start))
-      const reply = this.nc.request(subject, payload, { timeout, ...(headers ? { headers } : {}) })
-      this.#awaited.add(reply)
-      return await reply.finally(() => this.#awaited.delete(reply))
+      return await this.#replies.ask(subject, payload, timeout, headers)
     } catch (cause) {
-      throw toNetworkError(cause)
+      if (cause instanceof NetworkError) throw cause
+      // The client is closed.
+      throw new NetworkError('unavailable', 'The message bus is away.', { cause })
     }
   }
 
@@ -127,9 +130,8 @@ export class Connection {
     // Whoever still publishes holds what it has, as without a connection.
     this.isConnected = false
     this.#closing.abort()
-    // The client forgets the timers of requests that it gives up when it closes: they would keep the process for seconds.
-    const replies = Promise.allSettled(this.#awaited)
-    await Promise.race([replies, delay(lastRepliesMs, undefined, { ref: false })])
+    await Promise.race([this.#replies.idle(), delay(lastRepliesMs, undefined, { ref: false })])
+    this.#replies.close()
     await this.nc.close()
   }
 
@@ -157,6 +159,7 @@ export class Connection {
         if (status.error instanceof PermissionViolationError) {
           const { operation, subject } = status.error
           this.count('bus_refused', { reason: 'permission', operation })
+          if (operation === 'publish') this.#replies.refuse(subject, status.error)
           this.log.error({ operation, subject }, 'NATS refuses this service a subject')
         } else this.log.warn({ err: status.error }, 'NATS reports an error')
         return
@@ -183,19 +186,6 @@ export function parseApiReply<T>(data: Uint8Array): T {
   if (reply.error) throw new JetStreamError(reply.error)
   return reply
 }
-
-function toNetworkError(cause: unknown): NetworkError {
-  if (isNoResponders(cause)) return new NetworkError('unavailable', 'Nobody answers at the moment.', { cause })
-  if (isPermissionViolation(cause)) return new NetworkError('not-allowed', 'This service may not ask that.', { cause })
-  return new NetworkError('unavailable', 'No answer came in time.', { cause, certain: false })
-}
-
-// The client wraps some of its errors in a RequestError.
-const isNoResponders = (error: unknown): boolean =>
-  error instanceof NoRespondersError || (error instanceof Error && error.cause instanceof NoRespondersError)
-const isPermissionViolation = (error: unknown): boolean =>
-  error instanceof PermissionViolationError ||
-  (error instanceof Error && error.cause instanceof PermissionViolationError)
 
 /** Quick at first, for a server that restarts; never more than 2 s, spread so that not all come back at once. */
 const reconnectWaitMs = (attempt: number): number =>
