@@ -29,12 +29,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const)
       const fromIrc = irc.lines.length
 
       const begun = performance.now()
-      await Promise.all(
-        gateway.workers.map(async worker => {
-          worker.isSupervised = false
-          await worker.kill(signal)
-        }),
-      )
+      await Promise.all(gateway.workers.map(worker => worker.hold(signal)))
       await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* QUIT`))
       await tybalt.join(balcony)
       benvolio.send(`PART ${balcony}`)
@@ -61,7 +56,43 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const)
     },
   )
 
-/** Mercutio says something until it is heard in each of the rooms: until then nobody may be back. */
+scenario(
+  'workers are killed, and the network holds the nick: clients go on under their own, and nothing is told',
+  { isAlone: true, timeoutMs: 180_000 },
+  async ({ romeo, irc, gateway, channel, at, connectIrc }) => {
+    const balcony = channel('balcony')
+    const room = at(balcony)
+    await irc.join(balcony)
+    const phone = await romeo.connect('phone')
+    await romeo.logsIn(phone)
+    for (const client of [romeo.client, phone]) await romeo.joins(room, { client })
+    await snapshotsAreStored(gateway)
+    const clients = [romeo.client, phone]
+    const from = clients.map(({ stanzas }) => stanzas.length)
+
+    await Promise.all(gateway.workers.map(worker => worker.hold()))
+    await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* QUIT`))
+    // What is left of a connection whose end the server has not noticed.
+    const ghost = await connectIrc('romeo')
+    await ghost.join(balcony)
+    await Promise.all(gateway.workers.map(worker => worker.resume()))
+    await irc.waitFor(new RegExp(`^:${romeo.nick}_!\\S* JOIN`), { deadlineMs: 90_000 })
+    await romeo.says(room, 'here again')
+    await irc.waitFor(new RegExp(`^:${romeo.nick}_!\\S* PRIVMSG ${balcony} :here again`), { deadlineMs: 30_000 })
+    await ghost[Symbol.asyncDispose]()
+    await irc.waitFor(new RegExp(`^:${romeo.nick}_!\\S* NICK :?${romeo.nick}`), { deadlineMs: 90_000 })
+    await romeo.says(room, 'as ever')
+    for (const client of clients)
+      await client.receives(messageOf(`${room}/${romeo.nick}`, { body: 'as ever' }), { deadlineMs: 30_000 })
+    for (const [index, { stanzas }] of clients.entries())
+      assert.deepEqual(stanzas.slice(from[index]).map(brief), [
+        `message ${room}/${romeo.nick} here again`,
+        `message ${room}/${romeo.nick} as ever`,
+      ])
+  },
+)
+
+/** Mercutio says something, and it is heard in each of the rooms. */
 async function linesArrive(
   { romeo, irc, at }: Scene,
   [shared = '', own = '']: readonly string[],
