@@ -140,6 +140,21 @@ test('the others of a user’s rooms do not see a client go and another come', a
   assert.deepEqual(goings('balthasar'), [])
 })
 
+test('a client that is in a room and nowhere else counts as there', async () => {
+  const user = 'laurence@example.org'
+  await mercutio.join('#abbey')
+  await neighbours.register(user, 'laurence')
+  neighbours.join(user, 'cell', '#abbey', 'laurence')
+  const entered = await neighbours.hears(user, /cell: subject #abbey/)
+  await isAway('laurence', false)
+  neighbours.leave(user, 'cell', '#abbey', 'laurence')
+  await isAway('laurence', true)
+  neighbours.join(user, 'cell', '#abbey', 'laurence')
+  await neighbours.hears(user, /cell: subject #abbey/, entered)
+  await isAway('laurence', false)
+  assert.deepEqual(goings('laurence'), [])
+})
+
 test('who leaves a room and is still there leaves it on the network too', async () => {
   const user = await joined('paris', 'church', '#crypt')
   neighbours.leave(user, 'church', '#crypt', 'paris')

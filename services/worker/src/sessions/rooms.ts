@@ -110,6 +110,7 @@ export function enter(session: Session, room: Room, join: PendingJoin): void {
     else session.tell({ $case: 'occupantPresence', value: available(room, node, occupant) }, to)
   }
   const assigned = self.nick === nick ? [] : [codes.nickAssigned]
+  if (session.resources.size === 0) session.presenceChanged()
   const own = available(room, node, { ...self, self: true }, { codes: [codes.self, ...assigned], stanzaId })
   session.tell({ $case: 'occupantPresence', value: own }, to)
   tellMissed(session, room, node, resource)
@@ -133,6 +134,7 @@ export function leaveRoom(session: Session, command: Command, value: LeaveRoom):
   if (room === undefined) return undefined
   takeOut(session, room, command.resource, value.status)
   if (room.isKept) abandonUnlessGone(session, room, command.resource, value.status)
+  session.presenceChanged()
   return session.endIfDeserted()
 }
 

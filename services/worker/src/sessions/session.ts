@@ -24,7 +24,7 @@ import { type Room, RoomTable } from './room.ts'
 import { awaitAnswer, refuseJoins, requestJoin } from './rooms.ts'
 import { SentMessages } from './sent-messages.ts'
 import { Snapshots, snapshotOf } from './snapshots.ts'
-import { absent, staysConnected } from './stay-connected.ts'
+import { absent, present, staysConnected } from './stay-connected.ts'
 import { tellViews } from './views.ts'
 
 export interface SessionStart {
@@ -209,8 +209,8 @@ export class Session {
   }
 
   #tellNetwork(): void {
-    const isAbsent = this.#isDeserted && staysConnected(this)
-    const presence = this.resources.aggregate() ?? (isAbsent ? absent : undefined)
+    const withoutPresence = () => (staysConnected(this) ? (this.#isDeserted ? absent : present) : undefined)
+    const presence = this.resources.aggregate() ?? withoutPresence()
     const feature = this.connection.isOnline ? this.connection.network?.features.presence : undefined
     if (presence === undefined || feature === undefined) return
     const told = `${presence.show} ${presence.status ?? ''}`

@@ -13,3 +13,6 @@ export function staysConnected({ settings, context }: Session): boolean {
 
 /** What the network shows of a user who stays connected and has no client. */
 export const absent: Presence = { show: 'away' }
+
+/** The same when a client is in a room that has not signed in otherwise. */
+export const present: Presence = { show: 'online' }
