@@ -6,9 +6,14 @@ import { bareOf, codesOf, messageOf, resourceOf, type Stanza } from './muc.ts'
 for (const signal of ['SIGKILL', 'SIGTERM'] as const)
   scenario(
     `workers end by ${signal} and come back: of each room the difference is told once, and nothing else`,
-    { isAlone: true, timeoutMs: 180_000 },
+    { isAlone: true, isRegistered: false, timeoutMs: 180_000 },
     async scene => {
       const { romeo, juliet, irc, gateway, channel, at, connectIrc } = scene
+      for (const person of [romeo, juliet]) {
+        // The server has no nick service for it, and says so each time.
+        await person.registers({ password: 'open-sesame' })
+        await person.logsIn()
+      }
       const [balcony, orchard] = [channel('balcony'), channel('orchard')]
       const [benvolio, tybalt] = [await connectIrc('benvolio'), await connectIrc('tybalt')]
       for (const room of [balcony, orchard]) {
