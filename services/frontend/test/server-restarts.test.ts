@@ -4,6 +4,7 @@ import { MessageReceived, Show } from '@spectrum/messages'
 import { type NatsServer, type ProsodyServer, startNats, startProsody, waitUntil, XmppClient } from '@spectrum/stack'
 import { Frontend } from './frontend-child.ts'
 import { Neighbours } from './neighbours.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 const jid = 'irc.localhost'
 const secret = 'hush-hush-9000'
@@ -19,7 +20,7 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
     prosody = await startProsody({
       component: { jid, secret },
       users: ['romeo', 'juliet'].map(name => ({ name, password: 'secret' })),
-      config: 'component_stanza_size_limit = 20000',
+      config: 'component_stanza_size_limit = 5000',
     })
     nats = await startNats()
     neighbours = await Neighbours.start(nats.url, jid)
@@ -32,16 +33,15 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
     await nats?.[Symbol.asyncDispose]()
     await prosody?.[Symbol.asyncDispose]()
   })
-  beforeEach(async () => {
+  beforeEach(() => begin(prosody.componentPort))
+  const begin = async (componentPort: number) => {
     await frontend?.end('SIGTERM')
-    frontend = await Frontend.start({ jid, secret, natsUrl: nats.url, componentPort: prosody.componentPort }, [
-      '--frontend.return_seconds=10',
-    ])
+    frontend = await Frontend.start({ jid, secret, natsUrl: nats.url, componentPort }, ['--frontend.return_seconds=10'])
     await waitUntil(async () => (await frontend.isActive()) && (await frontend.isReady()), {
       deadlineMs: 20_000,
       describe: () => frontend.log,
     })
-  })
+  }
   const login = (name = 'romeo') =>
     XmppClient.connect({ port: prosody.clientPort, domain: 'localhost', name, password: 'secret', resource: 'orchard' })
   const tell = (body: string, to = `${romeoJid}/orchard`) =>
@@ -100,6 +100,84 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
         ({ command }) => command?.$case === 'setPresence' && command.value.show === Show.SHOW_OFFLINE,
       ),
     )
+  })
+
+  test('the server is killed: only lines that it had confirmed can be missing, and they are counted', async context => {
+    const romeo = await login()
+    await enter(romeo)
+    let n = 0
+    const talk = setInterval(() => tell(`kill ${n++}`), 2)
+    await waitUntil(() => bodies(romeo, 'kill ').length > 300)
+    await prosody.kill('SIGKILL')
+    await prosody.start()
+    await waitUntil(() => frontend.isReady(), { deadlineMs: 20_000, describe: () => frontend.log })
+    await using back = await login()
+    await enter(back)
+    const from = n
+    await waitUntil(() => n > from + 50)
+    clearInterval(talk)
+    await waitUntil(() => bodies(back, 'kill ').includes(`kill ${n - 1}`), {
+      deadlineMs: 20_000,
+      describe: () => frontend.log,
+    })
+    const all = new Set([
+      ...bodies(romeo, 'kill '),
+      ...returned('kill ').map(({ message }) => message?.body ?? ''),
+      ...bodies(back, 'kill '),
+    ])
+    const missing = Array.from({ length: n }, (_, line) => `kill ${line}`).filter(body => !all.has(body))
+    const counted = await frontend.metric('frontend_lines_confirmed_before_loss_total')
+    context.diagnostic(`${n} lines, ${missing.length} missing; ${counted} confirmed within the second before the end`)
+    assert.ok(missing.length <= counted, `${missing.length} missing, ${counted} counted`)
+  })
+
+  test('the connection is reset in mid-batch, three times: all arrives in order, within a moment', async context => {
+    await using proxy = await TcpProxy.start(prosody.componentPort)
+    await begin(proxy.port)
+    await using romeo = await login()
+    await enter(romeo)
+    // As clients do (XEP-0199).
+    let read = 0
+    const arrivals: number[] = []
+    const attention = setInterval(() => {
+      for (; read < romeo.stanzas.length; read++) {
+        const { name, attrs } = romeo.stanzas[read] ?? assert.fail()
+        if (attrs.type === 'groupchat') arrivals.push(performance.now())
+        if (name === 'iq' && attrs.type === 'get')
+          romeo.sends(`<iq type="result" id="${attrs.id}" to="${attrs.from}"/>`)
+      }
+    }, 5)
+    let n = 0
+    const talk = setInterval(() => {
+      for (let each = 0; each < 5; each++) tell(`reset ${n++}`)
+    }, 10)
+    try {
+      for (let time = 0; time < 3; time++) {
+        const heardBefore = bodies(romeo, 'reset ').length
+        await waitUntil(() => bodies(romeo, 'reset ').length > heardBefore + 300, {
+          deadlineMs: 20_000,
+          describe: () => frontend.log,
+        })
+        proxy.reset()
+      }
+    } finally {
+      clearInterval(talk)
+    }
+    await waitUntil(() => new Set(bodies(romeo, 'reset ')).size === n, {
+      deadlineMs: 20_000,
+      describe: () => `${new Set(bodies(romeo, 'reset ')).size} of ${n}\n${frontend.log}`,
+    })
+    clearInterval(attention)
+    const heard = bodies(romeo, 'reset ')
+    assert.deepEqual(
+      [...new Set(heard)],
+      Array.from({ length: n }, (_, line) => `reset ${line}`),
+    )
+    const longest = Math.max(...arrivals.slice(1).map((at, index) => at - (arrivals[index] ?? at)))
+    context.diagnostic(`${n} lines, ${heard.length - n} doubled; the longest silence: ${Math.round(longest)} ms`)
+    assert.equal(await frontend.metric('frontend_streams_lost_total'), 3)
+    assert.ok(longest < 5_000, `${longest} ms of silence`)
+    assert.deepEqual(returned('reset '), [])
   })
 
   test('who does not return has left after the return time, and not before', async () => {
@@ -167,6 +245,20 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
       [...new Set(bodies(romeo, 'good '))],
       Array.from({ length: 100 }, (_, n) => `good ${n}`),
     )
+    assert.equal(await frontend.metric('frontend_poison_total'), 1)
+    await waitUntil(async () => (await frontend.get('/metrics')).text.includes('stream-closed'))
+  })
+
+  test('an answer that the server closes the stream for is put aside, and who asked is told; the rest flows', async () => {
+    await using romeo = await login()
+    await using juliet = await login('juliet')
+    await enter(romeo)
+    // Each of these becomes six bytes in the answer.
+    juliet.sends(`<iq type="get" id="${"'".repeat(1_000)}" to="${jid}"><query xmlns="urn:example:unknown"/></iq>`)
+    tell('good 0')
+    await juliet.receives(`<message from="${jid}" type="headline"/>`, { deadlineMs: 50_000 })
+    tell('good 1')
+    await romeo.receives('<message><body>good 1</body></message>', { deadlineMs: 50_000 })
     assert.equal(await frontend.metric('frontend_poison_total'), 1)
     await waitUntil(async () => (await frontend.get('/metrics')).text.includes('stream-closed'))
   })
