@@ -119,3 +119,36 @@ describe('a component of a real Prosody', () => {
     await romeo.receives('<message><body>third</body></message>')
   })
 })
+
+test('two that both hold the domain by mistake do not take turns (Prosody with kick_old)', async context => {
+  await using prosody = await startProsody({ domain, component: gateway, conflictResolve: 'kick_old' })
+  const connect = (resource: string) => {
+    const lines: string[] = []
+    const component = new Component({
+      host: '127.0.0.1',
+      port: prosody.componentPort,
+      domain: gateway.jid,
+      secret: gateway.secret,
+      resource,
+      // The shortest delays that there are.
+      random: () => 0,
+      log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
+      onStanza: () => undefined,
+    })
+    context.after(() => component.stop(0))
+    component.start()
+    return { component, streams: () => lines.filter(line => line === 'component connected').length, lines }
+  }
+  const first = connect('one')
+  await waitUntil(() => first.component.isOnline)
+  const second = connect('two')
+  await waitUntil(() => second.component.isOnline && !first.component.isOnline)
+  const kickedAt = performance.now()
+  await waitUntil(() => first.component.isOnline, { deadlineMs: 50_000 })
+  const gaveWayMs = performance.now() - kickedAt
+  context.diagnostic(`the one that was thrown out tried again after ${Math.round(gaveWayMs)} ms`)
+  assert.ok(gaveWayMs > 9_000, `${gaveWayMs} ms`)
+  await waitUntil(() => second.component.isOnline, { deadlineMs: 50_000 })
+  assert.deepEqual([first.streams(), second.streams()], [2, 2])
+  assert.equal(first.lines.filter(line => /another connection has taken/.test(line)).length, 2)
+})
