@@ -1,3 +1,4 @@
+export { findAnope, startAnope } from './anope.ts'
 export { isAlive } from './cache.ts'
 export { Child, type ChildOptions, ServerError } from './child.ts'
 export { type EjabberdOptions, EjabberdServer, findEjabberd, startEjabberd } from './ejabberd.ts'

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { servicesName, servicesPassword } from './anope.ts'
 import { isRoot } from './environment.ts'
 import { IrcServer, type IrcServerOptions } from './irc-server.ts'
 import { freePort, isListening } from './ports.ts'
@@ -40,11 +41,19 @@ const modules = [
   'ircv3_invitenotify',
 ]
 
+export interface InspircdOptions extends IrcServerOptions {
+  /** A free port on which it waits for services ({@link startAnope}); by default it has none, and no SASL. */
+  servicesPort?: number
+}
+
+/** What it needs for services: links to servers, and SASL, which they answer. */
+const servicesModules = ['spanningtree', 'sasl', 'hidechans', 'globops', 'chgident']
+
 /**
  * Starts an InspIRCd on loopback: many IRCv3 extensions; lets waiting clients in once a second. No connection
  * throttle and no flood limits.
  */
-export async function startInspircd(options: IrcServerOptions = {}): Promise<IrcServer> {
+export async function startInspircd(options: InspircdOptions = {}): Promise<IrcServer> {
   const program = await findInspircd()
   const folder = await TemporaryFolder.create('inspircd')
   const port = options.port ?? (await freePort())
@@ -54,7 +63,8 @@ export async function startInspircd(options: IrcServerOptions = {}): Promise<Irc
     ...(await expand(program.root, 'usr/lib/*-linux-gnu*/inspircd/modules')),
   ][0]
   const available = moduleDir === undefined ? [] : await expand(moduleDir, 'm_*.so')
-  const wanted = modules.filter(name => available.some(path => path.endsWith(`/m_${name}.so`)))
+  const services = options.servicesPort === undefined ? [] : servicesModules
+  const wanted = [...modules, ...services].filter(name => available.some(path => path.endsWith(`/m_${name}.so`)))
   const dirs = ['configdir', 'datadir', 'logdir', 'runtimedir'].map(name => `${name}="${folder.path}"`).join(' ')
   await writeFile(join(folder.path, 'motd.txt'), 'Welcome\n')
   await writeFile(
@@ -67,7 +77,7 @@ ${wanted.map(name => `<module name="${name}">`).join('\n')}
 <connect name="main" allow="*" timeout="60" pingfreq="10m" hardsendq="1G" softsendq="1G" recvq="64M"
   threshold="1000000" commandrate="2000000000" fakelag="no" localmax="100000" globalmax="100000" maxchans="20000"
   maxconnwarn="no" resolvehostnames="no" useident="no" limit="100000" modes=""${options.password === undefined ? '' : ` password="${options.password}"`}>
-<cidr ipv4clone="32" ipv6clone="128">
+${options.servicesPort === undefined ? '' : servicesLink(options.servicesPort)}<cidr ipv4clone="32" ipv6clone="128">
 <files motd="${folder.path}/motd.txt">
 <options prefixquit="Quit: " defaultmodes="not" casemapping="rfc1459" splitwhois="no">
 <performance netbuffersize="65534" somaxconn="4096" softlimit="100000" clonesonconnect="no" quietbursts="yes">
@@ -92,3 +102,9 @@ ${wanted.map(name => `<module name="${name}">`).join('\n')}
   )
   return new IrcServer(port, child, folder.path, folder)
 }
+
+const servicesLink = (port: number): string => `<bind address="127.0.0.1" port="${port}" type="servers">
+<link name="${servicesName}" ipaddr="127.0.0.1" port="${port}" allowmask="127.0.0.1" sendpass="${servicesPassword}" recvpass="${servicesPassword}">
+<uline server="${servicesName}" silent="yes">
+<sasl target="${servicesName}" requiressl="no">
+`

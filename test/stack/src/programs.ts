@@ -34,6 +34,8 @@ export interface ProgramSpec {
   packages: readonly string[]
   /** Prints its version; `['--version']` by default. */
   versionArgs?: readonly string[]
+  /** Its exit code after that; 0 by default. */
+  versionExitCode?: number
   /** Recognises its version output: names are shared by different programs. */
   recognise: (output: string) => boolean
   /** What to tell somebody who has neither, such as `PostgreSQL 15 or newer (Debian package postgresql)`. */
@@ -100,6 +102,9 @@ async function tryProgram(spec: ProgramSpec, command: string, root: string): Pro
     const { stdout, stderr } = await run(command, spec.versionArgs ?? ['--version'], {
       env: { ...baseEnvironment(), ...env },
       timeout: 10_000,
+    }).catch((error: { code?: number; stdout: string; stderr: string }) => {
+      if (spec.versionExitCode !== undefined && error.code === spec.versionExitCode) return error
+      throw error
     })
     const version = (stdout + stderr).trim().split('\n')[0] ?? ''
     return spec.recognise(stdout + stderr) ? { command, env, root, version } : undefined
