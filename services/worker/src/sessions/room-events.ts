@@ -105,6 +105,7 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
         unavailable(room, node, room.shownNick, { codes: [codes.self, codes.error], reason }),
       )
     room.views = []
+    room.forgetGhost()
     room.state = 'waiting'
     return refuseJoins(session, room, new NetworkError(why.code, reason || 'The room did not let you in.'))
   }
@@ -115,6 +116,7 @@ export function roomLeft(session: Session, { room: id, why }: Of<'room-left'>): 
     unavailable(room, node, room.shownNick, { codes: [codes.self, ...code], actor, reason, affiliation }),
   )
   room.views = []
+  room.forgetGhost()
   room.state = 'waiting'
   if (room.pending.length > 0)
     refuseJoins(session, room, new NetworkError('unavailable', reason || 'You left the room.'))

@@ -147,6 +147,8 @@ export function takeOut(session: Session, room: Room, resource: string, reason: 
     const value = unavailable(room, removed.node, room.shownNick, { codes: [codes.self], status: reason })
     session.tell({ $case: 'occupantPresence', value }, [resource])
   }
+  // Whoever comes in next is told the nick of then.
+  if (room.views.length === 0) room.forgetGhost()
   if (!room.isEmpty || room.isKept) return
   if (removed.wasIn && staysConnected(session)) room.isKept = true
   else abandon(session, room, reason)
