@@ -10,6 +10,7 @@ import type { RecentLines, RoomLine } from './recent-lines.ts'
 import { Rendering } from './rendering.ts'
 import type { ResourceTrust } from './resource-trust.ts'
 import type { ReturnedLines } from './returned-lines.ts'
+import { ToldLines } from './told-lines.ts'
 import type { EventCase, Renderer, Xep } from './xep.ts'
 
 export interface EventFeedOptions {
@@ -57,6 +58,7 @@ export class EventFeed {
   readonly #component: Component
   readonly #renderers: ReadonlyMap<string, AnyRenderer>
   readonly #consumers = new Map<LaneConsumer, LaneState>()
+  readonly #told = new ToldLines()
   #held: (readonly [Delivery<Event>, LaneState])[] = []
   #holdTimer: NodeJS.Timeout | undefined
   #isPaused = false
@@ -146,6 +148,10 @@ export class EventFeed {
     const { metrics, placements, trust } = this.#options
     const { item } = delivery
     if (this.#isOutdated(item, state.epochs)) return delivery.finish()
+    if (this.#told.isDouble(item)) {
+      metrics.dropped.inc({ kind: 'event', reason: 'told-before' })
+      return delivery.finish()
+    }
     if (item.event !== undefined && isSignOut(item.event)) placements.forget(item.user)
     if (item.event?.$case === 'resourceCheck') {
       for (const resource of item.resources) if (resource !== '') trust.check(`${item.user}/${resource}`)
