@@ -122,6 +122,28 @@ test('a ghost that stays: after the time clients are told their nick and see the
   )
 })
 
+test('the rank that the user has lost in an outage is told, once', async () => {
+  await using mercutio = await IrcClient.connect({ port: server.port, nick: 'mercutio' })
+  await mercutio.join(room)
+  await restart(60_000)
+  await neighbours.register(user, 'romeo')
+  neighbours.presence(user, 'orchard')
+  neighbours.join(user, 'orchard', room, 'romeo')
+  const joined = await neighbours.hears(user, new RegExp(`orchard: subject ${room}`))
+  mercutio.send(`MODE ${room} +o romeo`)
+  const from = await neighbours.hears(user, /here #verona\/romeo 110/, joined)
+  await neighbours.stored(user, 0, ({ rooms }) => rooms[0]?.ownLook.includes('moderator') === true)
+  await restart(60_000)
+  mercutio.say(room, 'welcome back')
+  await neighbours.hears(user, /here #verona\/romeo 110/, from)
+  neighbours.say(user, 'orchard', room, 'thanks', 'm1')
+  await neighbours.hears(user, /«thanks»/, from)
+  assert.deepEqual(
+    since(from).filter(line => line.includes(room) && !line.includes('welcome')),
+    ['orchard: here #verona/romeo 110', 'orchard: message #verona/romeo «thanks» id=m1'],
+  )
+})
+
 test('whoever speaks under the nick is no ghost: clients are told at once', async () => {
   await using mercutio = await IrcClient.connect({ port: server.port, nick: 'mercutio' })
   const { ghost, joined } = await haunted(mercutio, 60_000)
