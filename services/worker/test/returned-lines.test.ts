@@ -92,6 +92,39 @@ test('a client that came back before its lines did is told at once, under whatev
   assert.deepEqual(linesOf(juliet), ['balcony1: message flock/Polly «one» id=id-one'])
 })
 
+test('what is said before a client that lost lines has joined again comes after them', async () => {
+  const paris = 'paris@example.org'
+  await neighbours.register(paris, 'paris')
+  for (const resource of ['old', 'phone']) {
+    neighbours.presence(paris, resource)
+    neighbours.join(paris, resource, 'flock', 'paris')
+    await neighbours.hears(paris, new RegExp(`${resource}: subject flock`))
+  }
+  // Without what the parrot of the room repeats.
+  const ownLines = (from: number) => linesOf(paris, from).filter(line => / id=/.test(line))
+  giveBack(paris, ['one'], ['old'], Date.now())
+  neighbours.say(paris, 'phone', 'flock', 'two', 'm2')
+  const said = await neighbours.hears(paris, /«two»/)
+  assert.match(neighbours.told(paris)[said - 1] ?? '', /^phone: /)
+  neighbours.join(paris, 'old', 'flock', 'paris')
+  const joined = await neighbours.hears(paris, /old: subject flock/, said)
+  assert.deepEqual(ownLines(said), ['old: message flock/Polly «one» id=id-one', 'old: message flock/paris «two» id=m2'])
+
+  // Who asks whether it is in the room, and is, will not join again.
+  giveBack(paris, ['three'], ['old'], Date.now())
+  neighbours.say(paris, 'phone', 'flock', 'four', 'm4')
+  neighbours.selfPing(paris, 'old', 'flock', 'paris', 'ping')
+  await neighbours.hears(paris, /old: in flock.* ping/, joined)
+  neighbours.say(paris, 'phone', 'flock', 'five', 'm5')
+  await neighbours.hears(paris, /«five»/, joined)
+  assert.deepEqual(ownLines(joined), [
+    'phone: message flock/paris «four» id=m4',
+    'old: message flock/Polly «three» id=id-three',
+    'old: message flock/paris «four» id=m4',
+    'old+phone: message flock/paris «five» id=m5',
+  ])
+})
+
 test('returned lines outlive the worker', async () => {
   const nurse = 'nurse@example.org'
   await neighbours.register(nurse, 'nurse')

@@ -20,6 +20,8 @@ export interface SessionLimits {
   readonly lastRetryMs: number
   /** A client that left its last room and is still there after this has left the room, and did not go: 3 s. */
   readonly leaveMs: number
+  /** A client that lost lines is told nothing of the room until it has joined again, but for no longer than this: 30 s. */
+  readonly lostMs: number
   /** A session that no resource ever used ends after this: 2 min. */
   readonly unusedMs: number
   /** So long clients are told nothing of it when a return gave them another nick: 5 min. */
@@ -34,6 +36,7 @@ export const defaultLimits: SessionLimits = {
   firstRetryMs: 1_000,
   lastRetryMs: 300_000,
   leaveMs: 3_000,
+  lostMs: 30_000,
   unusedMs: 120_000,
   ghostMs: 300_000,
 }

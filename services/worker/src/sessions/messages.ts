@@ -20,7 +20,7 @@ import {
 } from '@spectrum/network'
 import { messageFailure } from './answers.ts'
 import { bareJid } from './events.ts'
-import { keepUnread } from './missed-lines.ts'
+import { finds, keepUnread, tellLine } from './missed-lines.ts'
 import { reveal } from './own-nick.ts'
 import type { Room } from './room.ts'
 import { addressOf, notJoined } from './rooms.ts'
@@ -49,6 +49,7 @@ export function sendMessage(session: Session, command: Command, value: SendMessa
 function sendToRoom(session: Session, command: Command, value: SendMessage, to: Address): void | Promise<void> {
   const room = session.rooms.find(to)
   if (room === undefined || !room.concerns(command.resource)) throw notJoined()
+  finds(session, room, command.resource)
   if (to.resource !== '') throw new NetworkError('bad-request', 'A message to all is sent to the room itself.')
   if (value.body === '') return sendChatState(session, { kind: 'room', room: room.id }, value.chatState)
   const isReady = session.connection.isOnline && room.state === 'joined'
@@ -66,9 +67,9 @@ function reflected(session: Session, command: Command, value: SendMessage, room:
 }
 
 function reflect(session: Session, command: Command, value: SendMessage, room: Room, sent: SentMessage): void {
-  for (const { node, resources } of room.views) {
+  for (const view of room.views) {
     const message: MessageReceived = {
-      from: room.address(node, room.shownNick),
+      from: room.address(view.node, room.shownNick),
       kind: MessageReceived_Kind.KIND_GROUPCHAT,
       body: sent.text === undefined ? value.body : restored(value.body, sent.text),
       xhtml: sent.text === undefined ? value.xhtml : '',
@@ -79,7 +80,7 @@ function reflect(session: Session, command: Command, value: SendMessage, room: R
       isPrivate: false,
       originId: value.originId,
     }
-    session.tell({ $case: 'messageReceived', value: message }, resources, command.traceparent)
+    tellLine(session, room, view, message, command.traceparent)
   }
 }
 
@@ -173,10 +174,11 @@ export function messageReceived(session: Session, event: ReceivedMessage): void 
     return keepUnread(session, room, value)
   }
   let key = networkKey
-  for (const { node, resources } of room.views) {
-    const value = received(session, event, room.address(node, nick), kind)
+  for (const view of room.views) {
+    const value = received(session, event, room.address(view.node, nick), kind)
     value.isPrivate = isPrivate
-    session.tell({ $case: 'messageReceived', value }, resources, '', key)
+    if (isPrivate) session.tell({ $case: 'messageReceived', value }, view.resources, '', key)
+    else tellLine(session, room, view, value, '', key)
     // Each event has a key of its own; only one of the same message may have the network's.
     key = undefined
   }

@@ -1,5 +1,5 @@
 import { type Command, MessageReceived, type SessionSnapshot_MissedLine } from '@spectrum/messages'
-import type { Room } from './room.ts'
+import type { Room, View } from './room.ts'
 import type { Session } from './session.ts'
 
 /** What is kept of one session: lines, of them those said in one room while nobody was in it, and bytes. */
@@ -216,7 +216,9 @@ export function messagesReturned(session: Session, { messages }: MessagesReturne
     }
     const atMs = toldAtMs > 0 ? toldAtMs : session.context.clock.now()
     const delayed = { ...message, delayedAtMs: message.delayedAtMs ?? atMs }
-    const readBy = room.insideAt(atMs).filter(resource => !resources.includes(resource))
+    const inside = room.insideAt(atMs)
+    const readBy = inside.filter(resource => !resources.includes(resource))
+    for (const resource of resources) if (inside.includes(resource)) loses(session, room, resource)
     const dropped = session.missed.keep({ roomName: room.id, message: delayed, atMs, missedBy: resources, readBy })
     session.suppressed('messagesReturned', 'missed-lines-full', dropped)
     session.markChanged()
@@ -225,6 +227,44 @@ export function messagesReturned(session: Session, { messages }: MessagesReturne
   for (const room of rooms)
     for (const { node, resources } of room.views)
       for (const resource of resources) tellMissed(session, room, node, resource, room.enteredAtMs(resource))
+}
+
+/** What is said from now on comes after what is told again. */
+function loses(session: Session, room: Room, resource: string): void {
+  if (room.lost.has(resource)) return
+  const end = () => {
+    if (!session.isOver && session.rooms.get(room.id) === room) finds(session, room, resource)
+  }
+  room.lost.set(resource, setTimeout(end, session.context.limits.lostMs).unref())
+}
+
+/** A client that lost lines speaks in the room as if it had never been away: it has not joined again, and need not. */
+export function finds(session: Session, room: Room, resource: string): void {
+  if (!room.found(resource)) return
+  const view = room.viewOf(resource)
+  if (view !== undefined) tellMissed(session, room, view.node, resource)
+}
+
+/** Tells a line of the room to those of a view who are there, and keeps it for those who are known not to be. */
+export function tellLine(
+  session: Session,
+  room: Room,
+  { resources }: View,
+  message: MessageReceived,
+  traceparent?: string,
+  key?: string,
+): void {
+  const told = room.lost.size === 0 ? resources : resources.filter(resource => !room.lost.has(resource))
+  session.tell({ $case: 'messageReceived', value: message }, told, traceparent, key)
+  if (told.length === resources.length) return
+  const missedBy = resources.filter(resource => room.lost.has(resource))
+  const atMs = session.context.clock.now()
+  // Those of another view have a line of their own.
+  const readBy = room.insideAt(atMs).filter(resource => !missedBy.includes(resource))
+  const delayed = { ...message, delayedAtMs: message.delayedAtMs ?? atMs }
+  const dropped = session.missed.keep({ roomName: room.id, message: delayed, atMs, missedBy, readBy })
+  session.suppressed('message', 'missed-lines-full', dropped)
+  session.snapshots.markOutdated(lazyBytesPerSecond)
 }
 
 /** Said in a room that the user stays in while no client is there: told to the next one that comes in. */

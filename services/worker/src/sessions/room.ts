@@ -73,6 +73,8 @@ export class Room {
   node = ''
   /** A client left the room, which is kept: it is known soon whether the client left only the room, or for good. */
   leaving: NodeJS.Timeout | undefined
+  /** Clients that lost lines and have not come in since: what is said is kept for them, until the timer ends. */
+  readonly lost = new Map<string, NodeJS.Timeout>()
   readonly #enteredMs = new Map<string, number>()
 
   constructor(id: RoomId, name: string, nick: string) {
@@ -133,9 +135,16 @@ export class Room {
     this.leaving = undefined
     this.node = node
     this.#enteredMs.set(resource, atMs)
+    this.found(resource)
     const view = this.views.find(each => each.node === node)
     if (view === undefined) this.views.push({ node, resources: [resource] })
     else if (!view.resources.includes(resource)) view.resources = [...view.resources, resource]
+  }
+
+  /** The resource is not {@link lost} any more; true when it was. */
+  found(resource: string): boolean {
+    clearTimeout(this.lost.get(resource))
+    return this.lost.delete(resource)
   }
 
   /** When the resource came in, for the last time if it did so repeatedly. */
@@ -151,6 +160,7 @@ export class Room {
   /** The resource is out, or no longer waits to get in; the view or the pending join that it had. */
   remove(resource: string): { node: string; wasIn: boolean } | undefined {
     this.#enteredMs.delete(resource)
+    this.found(resource)
     const waiting = this.pending.find(join => join.resource === resource)
     if (waiting !== undefined) this.pending = this.pending.filter(join => join !== waiting)
     const view = this.viewOf(resource)

@@ -10,7 +10,7 @@ import {
 } from '@spectrum/messages'
 import { type FailureCode, type JoinRequest, NetworkError, type Occupant } from '@spectrum/network'
 import { assertJoinFits } from './bounds.ts'
-import { tellMissed } from './missed-lines.ts'
+import { finds, tellMissed } from './missed-lines.ts'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
 import { reveal, shownOccupants } from './own-nick.ts'
 import { settleRoles } from './provisional-roles.ts'
@@ -199,7 +199,9 @@ export function setSubject(session: Session, command: Command, value: SetSubject
 
 /** XEP-0410: in the room is who has been let in, also while the connection to the network is away. */
 export function selfPing(session: Session, { resource, stanzaId }: Command, { room: from }: SelfPing): void {
-  if (session.rooms.find(addressOf(from))?.viewOf(resource) === undefined) throw notJoined()
+  const room = session.rooms.find(addressOf(from))
+  if (room?.viewOf(resource) === undefined) throw notJoined()
+  finds(session, room, resource)
   session.tell({ $case: 'selfPingAnswered', value: { from, stanzaId } }, [resource])
 }
 
