@@ -9,6 +9,8 @@ const has =
   ({ session, peerHasSession }: Offer) =>
     peerHasSession && handlers.every(handler => session.rooms?.[handler] !== undefined)
 
+const numbered = (word: string) => Array.from({ length: 30 }, (_, index) => `${word} ${index + 1}`)
+
 /** Invitations, lists of rooms, and rooms that are made, set up and taken down. */
 export const roomKeeping: readonly Case[] = [
   {
@@ -36,6 +38,38 @@ export const roomKeeping: readonly Case[] = [
       await (await stage.peerRooms()).declineInvitation?.(room, 'not dressed for it')
       await host.event('room-notice', event => event.room === room && event.text.includes('not dressed for it'))
       await stage.leave(room)
+    },
+  },
+  {
+    name: 'what is said while the user is away is told after the next join, in order, once, and with its time',
+    covers: ['Rooms.fillsGaps'],
+    needs: ({ session }) => session.rooms?.fillsGaps !== undefined,
+    async run(stage) {
+      const both = await stage.roomWithPeer()
+      const peer = await stage.peer()
+      const before = await stage.me()
+      await peer.sayIn(both.name, 'before the gap')
+      const last = await before.host.event('message', event => event.text === 'before the gap')
+      // A session has the capability where any server of the network has it; it tells for each room whether this one does.
+      if ((await stage.rooms()).fillsGaps?.(both.room) !== true) return stage.leaveWithPeer(both)
+      const at = last.saidAt ?? last.at
+      assert.ok(at !== undefined, 'no line tells when it was said, so nothing can be asked for after it')
+      await stage.signOut()
+      const missed = numbered('in the gap')
+      for (const text of missed) await peer.sayIn(both.name, text)
+      const { host, account } = await stage.me()
+      const after = { at, ...(last.id === undefined ? {} : { id: last.id }) }
+      await (await stage.rooms()).join({ room: both.room, nick: account.username, isReturn: true, history: { after } })
+      await host.event('room-ready', event => event.room === both.room)
+      await peer.sayIn(both.name, 'after the gap')
+      await host.event('message', event => event.text === 'after the gap')
+      const heard = host.events.flatMap(event => (event.type === 'message' ? [event] : []))
+      assert.deepEqual(
+        heard.map(({ text }) => text),
+        [...missed, 'after the gap'],
+      )
+      assert.ok(heard.slice(0, missed.length).every(line => line.at !== undefined))
+      await stage.leaveWithPeer(both)
     },
   },
   {
