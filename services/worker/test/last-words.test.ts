@@ -20,6 +20,8 @@ function speakAtQuit(): Server {
   return createServer(socket => {
     let nick = ''
     let rest = ''
+    // A session that is still connecting when the worker ends just goes.
+    socket.on('error', () => socket.destroy())
     socket.setEncoding('utf8').on('data', (chunk: string | Buffer) => {
       const lines = (rest + chunk).split('\r\n')
       rest = lines.pop() ?? ''

@@ -1,4 +1,5 @@
 // Finds every server that tests use, fetching those that are missing, and says which it found.
+import { findAnope } from './anope.ts'
 import { findEjabberd } from './ejabberd.ts'
 import { ErgoUnavailableError, findErgo } from './ergo.ts'
 import { findInspircd } from './inspircd.ts'
@@ -14,6 +15,7 @@ const finders = {
   ejabberd: async () => (await findEjabberd()).version,
   ngIRCd: async () => (await findNgircd()).version,
   InspIRCd: async () => (await findInspircd()).version,
+  Anope: async () => (await findAnope()).version,
 }
 
 for (const [name, find] of Object.entries(finders))
