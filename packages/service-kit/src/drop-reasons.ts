@@ -96,6 +96,7 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'history-other-line': 'A line of the past that nobody said: a join, CTCP, a notice of a server.',
   'history-overflow': 'A line of the past beyond the bounds of a batch.',
   'history-own': 'A line of the past that the user said: it was shown then.',
+  'no-nick-service': 'A server without a nick service said so, asked for a nick that a ghost holds.',
   'history-refused': 'A question for the past that the IRC server refused.',
   'history-timed-out': 'A question for the past that the IRC server did not answer in 10 s.',
   'history-unfinished': 'A batch of the past that did not end in time.',
