@@ -326,6 +326,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return new Gateway(processes, folder, options.onEvent ?? (() => undefined))
 }
 
+/**
+ * As in the Dockerfile. What a frontend reads and writes lives for milliseconds, but part of it grows old before V8 collects
+ * the whole heap: at 520 lines a second it grew to 570 MB in two minutes, of which 40 MB were in use. With a small young
+ * generation, and less that grows old, it peaks at 260 MB, at about the same CPU.
+ */
+const nodeFlags: Record<ServiceName, readonly string[]> = {
+  frontend: ['--max-semi-space-size=4'],
+  router: [],
+  worker: [],
+}
+
 async function launch(
   options: GatewayOptions,
   service: ServiceName,
@@ -337,6 +348,7 @@ async function launch(
   const { bus } = options
   const natsUrls = options.natsUrls?.(service, index) ?? bus.cluster?.urls ?? [bus.nats.url]
   const args = [
+    ...nodeFlags[service],
     join(repositoryRoot, `services/${service}/src/main.ts`),
     ...['--config', path, `--http.port=${httpPort}`],
     ...natsUrls.map(url => `--nats.servers=${url}`),
