@@ -45,6 +45,19 @@ describe('departures', () => {
     assert.deepEqual(told, ['left'])
   })
 
+  test('one to whom something came back leaves once, and not when the server goes a moment later', context => {
+    context.mock.timers.enable({ apis: ['setTimeout'] })
+    const { departures, told } = createDepartures()
+    for (const jid of ['romeo@verona/desk', 'romeo@verona/desk', 'juliet@verona/desk'])
+      departures.bounced(jid, () => told.push(jid))
+    context.mock.timers.tick(1_000)
+    assert.deepEqual(told, ['romeo@verona/desk', 'juliet@verona/desk'])
+    departures.bounced('paris@verona/desk', () => told.push('paris'))
+    departures.lost()
+    context.mock.timers.tick(10_000)
+    assert.deepEqual(told.length, 2)
+  })
+
   test('a server that goes takes nobody along who returns in time', context => {
     context.mock.timers.enable({ apis: ['setTimeout'] })
     const { departures, told } = createDepartures()
@@ -54,18 +67,27 @@ describe('departures', () => {
     departures.lost()
     context.mock.timers.tick(10_000)
     departures.opened(true)
-    assert.equal(departures.bounced('paris@verona/desk'), true)
+    assert.equal(
+      departures.bounced('paris@verona/desk', () => undefined),
+      true,
+    )
     departures.heard('romeo@verona/desk')
     context.mock.timers.tick(120_000)
     assert.deepEqual(told, ['signed out juliet@verona/desk', 'signed out paris@verona/desk'])
-    assert.equal(departures.bounced('tybalt@verona/desk'), false)
+    assert.equal(
+      departures.bounced('tybalt@verona/desk', () => undefined),
+      false,
+    )
   })
 
   test('on a stream that follows from nobody a bounce counts at once, and flushing acts on what is held', context => {
     context.mock.timers.enable({ apis: ['setTimeout'] })
     const { departures, told } = createDepartures()
     departures.opened(false)
-    assert.equal(departures.bounced('romeo@verona/desk'), false)
+    assert.equal(
+      departures.bounced('romeo@verona/desk', () => undefined),
+      false,
+    )
     departures.left('romeo@verona/desk', 'resource', () => told.push('left'))
     departures.flush()
     assert.deepEqual(told, ['left'])

@@ -7,6 +7,7 @@ const returnMs = 120_000
 
 interface Held {
   timer: NodeJS.Timeout
+  isWhole: boolean
   /** What the server said of the resource, in order. */
   readonly actions: (() => void)[]
 }
@@ -64,18 +65,25 @@ export class Departures {
     const longMs = this.#options.shutdownMs ?? shutdownMs
     if (held === undefined) {
       const timer = later(what === 'resource' ? longMs : Math.min(longMs, leaveMs))
-      this.#held.set(fullJid, { timer, actions: [act] })
+      this.#held.set(fullJid, { timer, isWhole: what === 'resource', actions: [act] })
       return
     }
     held.actions.push(act)
     if (what === 'room') return
+    held.isWhole = true
     clearTimeout(held.timer)
     held.timer = later(longMs)
   }
 
-  /** A stanza to this resource came back. True when the resource is given time to return. */
-  bounced(fullJid: string): boolean {
-    if (this.#return === undefined) return false
+  /**
+   * A stanza to this resource came back. True when the resource is given time to return; else it leaves as one of which the
+   * server said so: one that shuts down first sends back what is for those who are gone.
+   */
+  bounced(fullJid: string, act: () => void): boolean {
+    if (this.#return === undefined) {
+      if (this.#held.get(fullJid)?.isWhole !== true) this.left(fullJid, 'resource', act)
+      return false
+    }
     this.#missing.add(fullJid)
     return true
   }

@@ -215,18 +215,13 @@ export class Dispatch {
     }
     const line = stanza.name === 'message' ? recent.bounced(stanza.from, stanza.id) : undefined
     if (line !== undefined) returned.give(line, 'bounced', () => undefined)
-    if (this.departures.bounced(stanza.from)) {
-      this.#gateway.ignore('resource-may-return')
-      return
-    }
-    this.#gateway.ignore('resource-gone')
-    this.#goesOffline(stanza)
+    const mayReturn = this.departures.bounced(stanza.from, () => this.#goesOffline(stanza))
+    this.#gateway.ignore(mayReturn ? 'resource-may-return' : 'resource-gone')
   }
 
   /** A resource was asked whether it is there, and is not. */
   resourceGone(fullJid: string): void {
-    if (this.departures.bounced(fullJid)) this.#gateway.ignore('resource-may-return')
-    else this.#signOut(fullJid)
+    if (this.departures.bounced(fullJid, () => this.#signOut(fullJid))) this.#gateway.ignore('resource-may-return')
   }
 
   /** A resource that did not come back after the server was restarted. */

@@ -254,7 +254,8 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
     await using juliet = await login('juliet')
     await enter(romeo)
     // Each of these becomes six bytes in the answer.
-    juliet.sends(`<iq type="get" id="${"'".repeat(1_000)}" to="${jid}"><query xmlns="urn:example:unknown"/></iq>`)
+    const quotes = '"'.repeat(1_000)
+    juliet.sends(`<iq type="get" id='${quotes}' to='tybalt@${jid}/${quotes}'><query xmlns="urn:example:unknown"/></iq>`)
     tell('good 0')
     await juliet.receives(`<message from="${jid}" type="headline"/>`, { deadlineMs: 50_000 })
     tell('good 1')
