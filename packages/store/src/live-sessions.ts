@@ -34,8 +34,9 @@ export class LiveSessions {
   }
 
   /**
-   * Writes all in one statement. An older generation never replaces a newer one, and a session that is over stays over, in
-   * whatever order writes arrive. The last of several for one user counts.
+   * Writes all at once. An older generation never replaces a newer one, and a session that is over stays over, in whatever
+   * order writes arrive. The last of several for one user counts. Of a user without an account nothing is kept: who has
+   * unregistered leaves no row behind, though the worker tells of the end a moment later.
    */
   async save(sessions: readonly SavedLiveSession[]): Promise<void> {
     const byUser = new Map(sessions.map(session => [session.user, session]))
@@ -46,17 +47,24 @@ export class LiveSessions {
       const bytes = snapshot === undefined ? Prisma.sql`NULL` : Prisma.sql`${Uint8Array.from(snapshot)}`
       return Prisma.sql`(${this.#instance}, ${user}, ${BigInt(generation)}, ${bytes}, ${isOnline}, ${now})`
     })
+    const users = Prisma.join([...byUser.keys()])
     await inTime(
-      this.#database.client.$executeRaw(Prisma.sql`
-        INSERT INTO live_sessions (instance, "user", generation, snapshot, is_online, updated_at)
-        VALUES ${Prisma.join(rows)}
-        ON CONFLICT (instance, "user") DO UPDATE SET
-          generation = excluded.generation,
-          snapshot = excluded.snapshot,
-          is_online = excluded.is_online,
-          updated_at = excluded.updated_at
-        WHERE live_sessions.generation < excluded.generation
-          OR (live_sessions.generation = excluded.generation AND live_sessions.snapshot IS NOT NULL)`),
+      this.#database.client.$transaction([
+        this.#database.client.$executeRaw(Prisma.sql`
+          INSERT INTO live_sessions (instance, "user", generation, snapshot, is_online, updated_at)
+          VALUES ${Prisma.join(rows)}
+          ON CONFLICT (instance, "user") DO UPDATE SET
+            generation = excluded.generation,
+            snapshot = excluded.snapshot,
+            is_online = excluded.is_online,
+            updated_at = excluded.updated_at
+          WHERE live_sessions.generation < excluded.generation
+            OR (live_sessions.generation = excluded.generation AND live_sessions.snapshot IS NOT NULL)`),
+        this.#database.client.$executeRaw(Prisma.sql`
+          DELETE FROM live_sessions WHERE instance = ${this.#instance} AND "user" IN (${users}) AND NOT EXISTS (
+            SELECT 1 FROM accounts
+            WHERE accounts.instance = live_sessions.instance AND accounts."user" = live_sessions."user")`),
+      ]),
     )
   }
 

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
+import type { Store } from '../src/index.ts'
 import { freshStore, type Place, places } from './stores.ts'
 
 const romeo = 'romeo@example.org'
 const juliet = 'juliet@example.org'
 const bytes = (text: string) => Buffer.from(text)
+const register = async ({ accounts }: Store, users: readonly string[]) => {
+  for (const user of users) await accounts.save(user, { username: 'n', secret: bytes('x'), isExclusive: false })
+}
 
 for (const [kind, start] of Object.entries(places)) {
   suite(`live sessions in ${kind}`, () => {
@@ -17,6 +21,7 @@ for (const [kind, start] of Object.entries(places)) {
     test('are written in bulk and read by pages', async () => {
       await using store = await freshStore(place)
       const users = Array.from({ length: 500 }, (_, index) => `user${String(index).padStart(3, '0')}@example.org`)
+      await register(store, users)
       await store.liveSessions.save(
         users.map(user => ({ user, generation: 4_000_000_000, snapshot: bytes(user), isOnline: true })),
       )
@@ -36,6 +41,7 @@ for (const [kind, start] of Object.entries(places)) {
     test('an older generation never replaces a newer one, and what is over stays over', async () => {
       await using store = await freshStore(place)
       const { liveSessions } = store
+      await register(store, [romeo])
       const write = (generation: number, text?: string) =>
         liveSessions.save([
           { user: romeo, generation, isOnline: true, ...(text === undefined ? {} : { snapshot: bytes(text) }) },
@@ -61,6 +67,7 @@ for (const [kind, start] of Object.entries(places)) {
 
     test('one write holds sessions that live and that are over; the last of a user counts', async () => {
       await using store = await freshStore(place)
+      await register(store, [romeo, juliet])
       await store.liveSessions.save([
         { user: romeo, generation: 1, isOnline: false },
         { user: juliet, generation: 1, isOnline: true, snapshot: bytes('first') },
@@ -75,7 +82,7 @@ for (const [kind, start] of Object.entries(places)) {
 
     test('what ended is forgotten, what lives is not; the account takes its session with it', async () => {
       await using store = await freshStore(place)
-      await store.accounts.save(juliet, { username: 'j', secret: bytes('x'), isExclusive: false })
+      await register(store, [romeo, juliet])
       await store.liveSessions.save([
         { user: romeo, generation: 1, isOnline: false },
         { user: juliet, generation: 1, isOnline: true, snapshot: bytes('s') },
@@ -85,6 +92,12 @@ for (const [kind, start] of Object.entries(places)) {
       assert.equal(await store.liveSessions.count(), 1)
       await store.accounts.remove(juliet)
       assert.equal(await store.liveSessions.count(), 0)
+      // What the worker tells of a session that ended with the account leaves no row behind.
+      await store.liveSessions.save([
+        { user: juliet, generation: 1, isOnline: false },
+        { user: romeo, generation: 2, isOnline: false },
+      ])
+      assert.equal(await store.liveSessions.forgetEnded(new Date(Date.now() + 60_000)), 1)
     })
   })
 }
