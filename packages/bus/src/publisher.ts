@@ -225,7 +225,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   tick(now: number): boolean {
     const batch = this.#inFlight
-    if (!batch) return this.#tickWithoutRoom(now)
+    if (!batch) return this.#tickWithoutRoom()
     if (now >= batch.retryAt && this.#hub.connection.isConnected) this.#send(batch)
     return true
   }
@@ -414,17 +414,16 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
 
   /** The lane's owner finishes nothing, and this process has filled its share: the stream's other lanes need the rest. */
   #waitForRoom(): void {
+    // Also for what is refused at once, or nobody would ever see that the owner is back.
+    if (this.#hub.connection.isConnected && performance.now() >= this.#checkShareAt) this.#checkShare()
     if (this.#isFullTooLong('the lane is full: its owner finishes nothing'))
       this.#refuse(this.#takeRefusable(), 'lane-share')
     this.#hub.ticker.add(this)
   }
 
-  #tickWithoutRoom(now: number): boolean {
+  #tickWithoutRoom(): boolean {
     if (!this.#share.isOver || this.#head === this.#queue.length) return false
-    if (this.#hub.connection.isConnected) {
-      if (now >= this.#checkShareAt) this.#checkShare()
-      this.#waitForRoom()
-    }
+    if (this.#hub.connection.isConnected) this.#waitForRoom()
     return true
   }
 
