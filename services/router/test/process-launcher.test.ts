@@ -115,6 +115,8 @@ test('one worker too many is stopped after a while, one after the other; what is
     })
   await untilRun(3)
   await untilRun(1)
+  // The process is gone a moment before its end is told.
+  await waitUntil(() => exits.length === 2)
   assert.deepEqual(exits, ['stopped', 'stopped'])
   await untilRun(2)
   await launcher[Symbol.asyncDispose]()
