@@ -97,6 +97,8 @@ scenario(
       describe: () => `${romeo.nick} is not back:\n${irc.lines.slice(from).join('\n')}`,
     })
     await isAway(irc, romeo.nick)
+    // One worker is enough for the user; the other may only be starting, and tells nothing yet.
+    await gateway.ready()
     // Copies for the database are made without lines; that they are gone is counted.
     const lost = () => sum(gateway, 'spectrum_dropped_total', { reason: 'missed-lines-not-stored' })
     assert.equal(await lost(), 1)
