@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type Gateway, scenario, waitUntil, xml } from '@spectrum/stack'
 import { comingsAndGoings } from './irc-questions.ts'
 import { codesOf, messageOf, presenceOf, toldOf } from './muc.ts'
+import { snapshotsAreStored } from './stored-snapshots.ts'
 
 scenario(
   'a worker killed: whoever had changed their nick comes back under the changed one',
@@ -14,7 +15,7 @@ scenario(
     await romeo.joins(room)
     await romeo.sends(xml`<presence to="${`${room}/${nick}`}"/>`)
     await romeo.receives(presenceOf(`${room}/${nick}`, { codes: ['110'] }))
-    await snapshotsAreStored(gateway)
+    await snapshotsAreStored(gateway, 500)
     const from = irc.lines.length
     const told = toldOf(romeo.client, room).length
 
@@ -33,22 +34,3 @@ scenario(
     assert.deepEqual(changes.map(String), [])
   },
 )
-
-/** A kill within the fifth of a second before the next snapshot is another story: the change of nick is done again then. */
-async function snapshotsAreStored({ workers }: Gateway): Promise<void> {
-  const count = async () => {
-    const labels = { result: 'written' }
-    const counts = await Promise.all(workers.map(worker => worker.metric('spectrum_worker_snapshots_total', labels)))
-    return counts.reduce((sum, each) => sum + each, 0)
-  }
-  let before = -1
-  await waitUntil(
-    async () => {
-      const now = await count()
-      const isStill = now === before
-      before = now
-      return isStill
-    },
-    { everyMs: 500, describe: () => 'snapshots are written all the time' },
-  )
-}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type Gateway, type Scene, scenario, waitUntil, type XmppClient } from '@spectrum/stack'
 import { comingsAndGoings } from './irc-questions.ts'
 import { bareOf, codesOf, messageOf, resourceOf, type Stanza } from './muc.ts'
+import { snapshotsAreStored } from './stored-snapshots.ts'
 
 for (const signal of ['SIGKILL', 'SIGTERM'] as const)
   scenario(
@@ -28,7 +29,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const)
       await romeo.joins(at(balcony))
       await romeo.joins(at(balcony), { client: phone })
       await romeo.joins(at(orchard))
-      await snapshotsAreStored(gateway)
+      await snapshotsAreStored(gateway, 1_000)
       const clients = [romeo.client, phone, juliet.client]
       const from = clients.map(({ stanzas }) => stanzas.length)
       const fromIrc = irc.lines.length
@@ -71,7 +72,7 @@ scenario(
     const phone = await romeo.connect('phone')
     await romeo.logsIn(phone)
     for (const client of [romeo.client, phone]) await romeo.joins(room, { client })
-    await snapshotsAreStored(gateway)
+    await snapshotsAreStored(gateway, 1_000)
     const clients = [romeo.client, phone]
     const from = clients.map(({ stanzas }) => stanzas.length)
 
@@ -119,23 +120,4 @@ function brief(stanza: Stanza): string {
   const body = stanza.getChildText('body')
   if (stanza.getName() === 'message' && body) return `message ${place} ${body}`
   return stanza.toString()
-}
-
-/** Until the number of written snapshots stands still, the last change may not be in one. */
-async function snapshotsAreStored({ workers }: Gateway): Promise<void> {
-  const count = async () => {
-    const labels = { result: 'written' }
-    const counts = await Promise.all(workers.map(worker => worker.metric('spectrum_worker_snapshots_total', labels)))
-    return counts.reduce((sum, each) => sum + each, 0)
-  }
-  let before = -1
-  await waitUntil(
-    async () => {
-      const now = await count()
-      const isStill = now === before
-      before = now
-      return isStill
-    },
-    { everyMs: 1_000, describe: () => 'snapshots are written all the time' },
-  )
 }

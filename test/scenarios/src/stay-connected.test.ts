@@ -4,6 +4,7 @@ import { type Gateway, type IrcClient, scenario, waitUntil, type XmppClient } fr
 import { comingsAndGoings, whois } from './irc-questions.ts'
 import { numbered } from './lines.ts'
 import { bareOf, codesOf, messageOf, toldOf } from './muc.ts'
+import { snapshotsAreStored } from './stored-snapshots.ts'
 
 const cfg = '[settings]\nstay_connected = 1\n'
 
@@ -55,7 +56,7 @@ scenario(
     const startedMs = Date.now()
     for (const line of lines) irc.say(balcony, line)
     await waitUntil(async () => (await droppedBy(gateway)) === 20, { deadlineMs: 30_000 })
-    await snapshotsAreStored(gateway)
+    await snapshotsAreStored(gateway, 3_000)
     const from = irc.lines.length
     await Promise.all(gateway.workers.map(worker => worker.kill()))
     await waitUntil(() => comingsAndGoings(irc, romeo.nick, from).some(line => / JOIN /.test(line)), {
@@ -83,7 +84,7 @@ scenario(
     await romeo.client[Symbol.asyncDispose]()
     await isAway(irc, romeo.nick)
     irc.say(balcony, 'is anybody there?')
-    await snapshotsAreStored(gateway)
+    await snapshotsAreStored(gateway, 3_000)
     await waitUntil(async () => (await sum(gateway, 'spectrum_worker_session_copies_waiting', {})) === 0, {
       deadlineMs: 30_000,
     })
@@ -143,15 +144,3 @@ async function sum(gateway: Gateway, metric: string, labels: Record<string, stri
 }
 
 const droppedBy = (gateway: Gateway) => sum(gateway, 'spectrum_dropped_total', { reason: 'missed-lines-full' })
-
-/** What changes without anybody waiting for it is stored some time later. */
-async function snapshotsAreStored(gateway: Gateway): Promise<void> {
-  let before = -1
-  const isStill = async () => {
-    const now = await sum(gateway, 'spectrum_worker_snapshots_total', { result: 'written' })
-    const isSame = now === before
-    before = now
-    return isSame
-  }
-  await waitUntil(isStill, { everyMs: 3_000, deadlineMs: 60_000, describe: () => 'snapshots are written all the time' })
-}
