@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Gateway, scenario, waitUntil, xml } from '@spectrum/stack'
+import { scenario, waitUntil, xml } from '@spectrum/stack'
 import { comingsAndGoings } from './irc-questions.ts'
 import { codesOf, messageOf, presenceOf, toldOf } from './muc.ts'
 import { snapshotsAreStored } from './stored-snapshots.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Gateway, type Scene, scenario, waitUntil, type XmppClient } from '@spectrum/stack'
+import { type Scene, scenario, waitUntil, type XmppClient } from '@spectrum/stack'
 import { comingsAndGoings } from './irc-questions.ts'
 import { bareOf, codesOf, messageOf, resourceOf, type Stanza } from './muc.ts'
 import { snapshotsAreStored } from './stored-snapshots.ts'
