@@ -421,9 +421,10 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
         this.#revision = entry.revision
         return
       }
-      // A wiped server has no record at all: ours is then the first.
-      if (!entry) {
-        this.#revision = 0
+      // A wiped server has no record at all: ours is then the first. It also counts revisions from one again, so that the write of
+      // an earlier owner may have passed for one of ours.
+      if (!entry || entry.value.epoch < this.#ownership.epoch) {
+        this.#revision = entry?.revision ?? 0
         return
       }
       connection.count('bus_fenced', {})

@@ -135,11 +135,11 @@ export class OwnerRegistry implements Owners {
     // With the servers away the others learn of it by this process's death.
     for (let attempt = 1; attempt <= releaseAttempts && this.#connection.isConnected; attempt++) {
       try {
+        if (!(await this.#isStillMine(held))) return
         const record = { process: '', epoch: held.epoch, ...(next === undefined ? {} : { next }) }
         await this.#table.update(held.resource, record, held.revision)
         return
       } catch (error) {
-        if (error instanceof ConflictError && !(await this.#isStillMine(held))) return
         this.#connection.log.debug({ err: error, resource: held.resource }, 'a resource is not given back yet')
         await delay(50 * attempt)
       }
@@ -176,26 +176,33 @@ export class OwnerRegistry implements Owners {
     })
   }
 
-  /** By a write, not a read: a contender that read the record before it fails on its own compare-and-set. */
+  /**
+   * By a write, not a read alone: a contender that read the record before it fails on its own compare-and-set. And not by the
+   * revision that was seen last: an emptied server counts from one again, and gives the number to whoever came first.
+   */
   async #confirm(held: HeldResource): Promise<void> {
     const record = { process: this.#process, epoch: held.epoch }
+    const entry = await this.#table.get(held.resource)
+    if (entry && !this.#isMine(held, entry)) return held.lose('another process took it over')
     try {
-      held.revision = await this.#table.update(held.resource, record, held.revision)
-    } catch (error) {
-      if (!(error instanceof ConflictError)) throw error
-      const entry = await this.#table.get(held.resource)
-      if (entry && (entry.value.process !== this.#process || entry.value.epoch !== held.epoch))
-        return held.lose('another process took it over')
       held.revision = entry
         ? await this.#table.update(held.resource, record, entry.revision)
         : await this.#table.create(held.resource, record)
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error
+      // Somebody was quicker, or our own write arrived without its answer.
+      if (!(await this.#isStillMine(held))) return held.lose('another process took it over')
     }
     held.isSuspended = false
   }
 
+  #isMine(held: HeldResource, { value }: Entry<OwnerRecord>): boolean {
+    return value.process === this.#process && value.epoch === held.epoch
+  }
+
   async #isStillMine(held: HeldResource): Promise<boolean> {
     const entry = await this.#table.get(held.resource)
-    if (entry?.value.process !== this.#process || entry.value.epoch !== held.epoch) return false
+    if (entry === undefined || !this.#isMine(held, entry)) return false
     held.revision = entry.revision
     return true
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { commandLane } from '../src/index.ts'
@@ -100,4 +101,30 @@ test('an owner that is cut off takes at most 200 turns, although nothing was fin
   cable.mend()
   await until(() => consumer.takeTurn(), { deadlineMs: 60_000 })
   assert.ok(ownership.mayAct())
+})
+
+test('after a wipe of the server an owner who was cut off does not overwrite who came first, though revisions are equal', async () => {
+  await using server = await startServer()
+  await using cable = new Cable(server.port)
+  await using old = await openBus(await cable.plug())
+  const before = await old.bus.owners.acquire('backend.wiped.1')
+  assert.ok(before)
+  const reasons: string[] = []
+  using _lost = before.onLost(reason => void reasons.push(reason))
+  cable.cut()
+  await server.kill()
+  await rm(server.storeDir, { recursive: true })
+  await server.start()
+  await using young = await openBus(server.url)
+  // The first record of the bucket, as the other one was.
+  const after = await young.bus.owners.acquire('backend.wiped.1')
+  assert.ok(after)
+  cable.mend()
+  await until(() => reasons.length > 0, { deadlineMs: 20_000, describe: () => JSON.stringify(old.logs.slice(-10)) })
+  assert.equal(before.mayAct(), false)
+  assert.ok(after.mayAct())
+  assert.deepEqual(await young.bus.owners.ownerOf('backend.wiped.1'), {
+    process: young.bus.processId,
+    epoch: after.epoch,
+  })
 })
