@@ -245,7 +245,8 @@ export class Session {
       this.#isTrusted = false
       this.presenceChanged()
     }
-    if (this.connection.failures < patience) return
+    // That our own services are away says nothing of the network; a join has its deadline in any case.
+    if (this.connection.failures < patience || failure.code === 'unavailable') return
     for (const room of [...this.rooms])
       if (room.pending.length > 0) refuseJoins(this, room, new NetworkError('unreachable', failure.message))
   }
