@@ -6,6 +6,8 @@ const leaveMs = 250
 const returnMs = 120_000
 
 interface Held {
+  /** When the server first said it; milliseconds, monotonic. */
+  readonly at: number
   timer: NodeJS.Timeout
   isWhole: boolean
   /** What the server said of the resource, in order. */
@@ -49,6 +51,11 @@ export class Departures {
     this.#return.unref()
   }
 
+  /** When the server said that the resource goes, while that is not acted on. Milliseconds, monotonic. */
+  leftAt(fullJid: string): number | undefined {
+    return this.#held.get(fullJid)?.at
+  }
+
   /** The stream is gone: whoever was about to leave may have gone with the server only. */
   lost(): void {
     for (const [fullJid, { timer }] of this.#held) {
@@ -65,7 +72,7 @@ export class Departures {
     const longMs = this.#options.shutdownMs ?? shutdownMs
     if (held === undefined) {
       const timer = later(what === 'resource' ? longMs : Math.min(longMs, leaveMs))
-      this.#held.set(fullJid, { timer, isWhole: what === 'resource', actions: [act] })
+      this.#held.set(fullJid, { at: performance.now(), timer, isWhole: what === 'resource', actions: [act] })
       return
     }
     held.actions.push(act)

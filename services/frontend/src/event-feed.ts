@@ -1,5 +1,5 @@
 import type { Delivery, LaneConsumer, LaneHandler } from '@spectrum/bus'
-import { type Event, eventCodec, MessageReceived_Kind, Show } from '@spectrum/messages'
+import { type Address, type Event, eventCodec, MessageReceived_Kind, Show } from '@spectrum/messages'
 import type { Logger } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
 import { addressTo, type Component, escapeAttribute, escapeText } from '@spectrum/xmpp'
@@ -157,6 +157,7 @@ export class EventFeed {
       for (const resource of item.resources) if (resource !== '') trust.check(`${item.user}/${resource}`)
       return delivery.finish()
     }
+    if (item.event?.$case === 'returnsAwaited') return this.#answerReturns(item, item.event.value.room, delivery)
     metrics.unconfirmed.inc()
     const span = startSpan('frontend event', item.traceparent === '' ? undefined : item.traceparent)
     const settle = () => {
@@ -175,23 +176,40 @@ export class EventFeed {
     this.#route(telling, item.resources.length === 0 ? bareOnly : item.resources, 0)
   }
 
+  /** What was told before it has gone out or back; what may have been lost with the last stream goes back as well. */
+  #answerReturns({ user, resources }: Event, room: Address | undefined, delivery: Delivery<Event>): void {
+    const { recent, returned } = this.#options
+    const [resource] = resources
+    if (room === undefined || resource === undefined) return delivery.finish()
+    for (const line of recent.takeUncertain(`${user}/${resource}`, room.node))
+      returned.give(line, 'uncertain', () => undefined)
+    returned.complete(user, resource, room, () => delivery.finish())
+  }
+
   /** To those who are there at once, to the others when they have answered. The event is done when all have it. */
   #route(telling: Telling, resources: readonly string[], deaths: number): void {
     if (this.#isClosed || telling.state.isClosed) return telling.abandon()
-    const { trust } = this.#options
-    const { user } = telling.event
-    if (resources.every(resource => resource === '' || trust.isTrusted(`${user}/${resource}`))) {
+    const { trust, returned } = this.#options
+    const { event } = telling
+    const { user } = event
+    const isTrusted = (resource: string) => resource === '' || trust.isTrusted(`${user}/${resource}`)
+    const isAbsent = (resource: string) => {
+      const line = returned.hasAbsentees ? roomLineOf(event, resource) : undefined
+      return line !== undefined && returned.isAbsent(line)
+    }
+    if (resources.every(resource => isTrusted(resource) && !isAbsent(resource))) {
       this.#send(telling, resources, deaths)
       return
     }
     const parts = divided(telling, resources.length)
     for (const resource of resources) {
       const fullJid = `${user}/${resource}`
-      if (resource === '' || trust.isTrusted(fullJid)) this.#send(parts, [resource], deaths)
+      if (isAbsent(resource)) this.#giveBack(parts, resource)
+      else if (isTrusted(resource)) this.#send(parts, [resource], deaths)
       else {
         trust.hold(fullJid, {
-          bytes: eventCodec.sizeOf(telling.event),
-          release: () => this.#send(parts, [resource], Math.max(deaths, again)),
+          bytes: eventCodec.sizeOf(event),
+          release: () => this.#route(parts, [resource], Math.max(deaths, again)),
           giveBack: () => this.#giveBack(parts, resource),
         })
       }
@@ -202,6 +220,7 @@ export class EventFeed {
   #send(telling: Telling, resources: readonly string[], deaths: number): void {
     const { event, state } = telling
     if (this.#isClosed || state.isClosed) return telling.abandon()
+    this.#noteEntry(event, resources)
     const stanzas = this.#render(deaths > 0 ? withDelay(event) : event, resources)
     if (stanzas.length === 0) return telling.done()
     const taken = this.#component.send({
@@ -218,6 +237,14 @@ export class EventFeed {
       },
     })
     this.#options.metrics.stanzasOut.inc({ event: event.event?.$case ?? 'none' }, taken)
+  }
+
+  /** The resource sees itself come in (XEP-0045 section 7.2.2): what is said from here on it may be told. */
+  #noteEntry({ event, user }: Event, resources: readonly string[]): void {
+    if (event?.$case !== 'occupantPresence' || event.value.from === undefined) return
+    const { from, show, codes } = event.value
+    if (show === Show.SHOW_OFFLINE || !codes.includes(ownPresence)) return
+    for (const resource of resources) this.#options.returned.entered(user, resource, from.node)
   }
 
   /** For a resource that is gone: lines of rooms go back to the session, and a person is told wherever they are. */
@@ -334,6 +361,9 @@ function roomLineOf({ event, user, key, atMs }: Event, resource: string): RoomLi
   // The same id again: who has read it after all sees that it is a double.
   return { user, resource, message: value.id === '' ? { ...value, id: key } : value, atMs }
 }
+
+/** The status code of the user's own occupant. */
+const ownPresence = 110
 
 /** No resource named: the server decides. The empty one is also that of a sender who has none: a component, a bridge. */
 const bareOnly: readonly string[] = ['']

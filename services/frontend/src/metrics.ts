@@ -28,12 +28,12 @@ export function defineFrontendMetrics(registry: Registry) {
     pending: gauge('frontend_pending_commands', 'Commands that wait for a login or a placement.'),
     returned: counter(
       'frontend_lines_returned_total',
-      'Room lines given back to sessions, as their resource was not there (`unverified`) or the XMPP server bounced them.',
+      'Room lines given back to sessions, as their resource was not there (`unverified`), the XMPP server bounced them (`bounced`), or it lost its client right after it had confirmed them (`uncertain`).',
       ['reason'],
     ),
     confirmedBeforeLoss: counter(
       'frontend_lines_confirmed_before_loss_total',
-      'Room lines that the XMPP server confirmed within the second before its stream ended: perhaps not read.',
+      'Room lines that the XMPP server confirmed within the second before its stream ended: returned to the session if their client is gone.',
     ),
     held: gauge('frontend_held_bytes', 'Bytes of events that wait until a resource has answered.'),
     gapSeconds: gauge('frontend_gap_seconds', 'How long the instance had no component stream, the last time.'),

@@ -23,3 +23,30 @@ test('a line that bounces soon after it was confirmed is found, once', () => {
   now = 3_501
   assert.equal(recent.bounced('romeo@verona/desk', 'b'), undefined)
 })
+
+test('what was confirmed right before the end of the stream, or before its client went, may not have been read', () => {
+  let now = 0
+  const recent = new RecentLines(() => now)
+  const confirm = (atMs: number, id: string, resource = 'desk', node = '#verona') => {
+    now = atMs
+    const message = MessageReceived.fromPartial({ id, body: id, from: { name: node, node } })
+    recent.confirmed({ user: 'romeo@verona', resource, message, atMs: 1 })
+  }
+  confirm(1_000, 'early')
+  confirm(1_500, 'before-it-went', 'phone')
+  confirm(3_500, 'late')
+  confirm(3_600, 'elsewhere', 'desk', '#mantua')
+  now = 4_000
+  // The phone went two seconds before the stream did.
+  recent.lost(fullJid => (fullJid.endsWith('phone') ? 2_000 : undefined))
+  const ids = (resource: string, node?: string) =>
+    recent.takeUncertain(`romeo@verona/${resource}`, node).map(({ message }) => message.id)
+  assert.deepEqual(ids('desk', '#verona'), ['late'])
+  assert.deepEqual(ids('desk', '#verona'), [], 'once')
+  assert.deepEqual(ids('desk'), ['elsewhere'])
+  assert.deepEqual(ids('phone'), ['before-it-went'])
+  confirm(5_000, 'next')
+  recent.lost(() => undefined)
+  recent.forgetUncertain()
+  assert.deepEqual(ids('desk'), [])
+})

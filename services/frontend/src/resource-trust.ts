@@ -12,6 +12,8 @@ export interface ResourceTrustOptions {
   ping(fullJid: string, id: string): void
   /** The server or the resource says that it is not there, or nobody answers. */
   onGone(fullJid: string): void
+  /** The time of mistrust is over. */
+  onOver?(): void
   /** So many bytes are held now. */
   onHeld(bytes: number): void
   /** How long after a new stream resources are mistrusted. Default 2 min. */
@@ -193,5 +195,6 @@ export class ResourceTrust {
     this.#window = undefined
     this.#trusted.clear()
     this.#gone.clear()
+    this.#options.onOver?.()
   }
 }

@@ -1,5 +1,5 @@
 import { type Bus, commandLane } from '@spectrum/bus'
-import { commandCodec } from '@spectrum/messages'
+import { type Command, commandCodec } from '@spectrum/messages'
 import { type Logger, NetworkError } from '@spectrum/network'
 import type { FrontendMetrics } from './metrics.ts'
 import type { Placements } from './placements.ts'
@@ -11,39 +11,79 @@ export interface ReturnedLinesOptions {
   readonly placements: Placements
   readonly metrics: FrontendMetrics
   readonly log: Logger
+  /** Milliseconds, monotonic. Default performance.now. */
+  readonly now?: () => number
 }
+
+/** Why a line goes back: its client did not answer, the server sent it back, or it was confirmed right before the stream ended. */
+export type ReturnReason = 'unverified' | 'bounced' | 'uncertain'
 
 /** Lines in one command, at most. */
 const maxLines = 100
 const retryMs = 500
+/** As long as a session waits for a client that lost lines to come back. */
+const absentMs = 30_000
 
 interface Waiting {
-  readonly line: RoomLine
+  /** Absent in a word that all lines before it are returned. */
+  readonly line?: RoomLine
+  readonly command: NonNullable<Command['command']>
+  readonly resource: string
   readonly done: () => void
 }
 
-/** Gives room lines that nobody can have read back to the session, which tells them again when the resource is in the room again. */
+/**
+ * Gives room lines that nobody can have read back to the session, which tells them again when the resource is in the room again.
+ * Until then everything that is said in the room goes back for that resource, also when it is there again: what is younger
+ * must not reach it first.
+ */
 export class ReturnedLines {
   readonly #options: ReturnedLinesOptions
   readonly #waiting = new Map<string, Waiting[]>()
+  /** Resource and room → until when, in the order of that. */
+  readonly #absent = new Map<string, number>()
+  readonly #now: () => number
   #count = 0
   #isClosed = false
 
   constructor(options: ReturnedLinesOptions) {
     this.#options = options
+    this.#now = options.now ?? (() => performance.now())
   }
 
   /** Order is kept per user. `done` is called when the line is durable in the user's command lane, or nobody is there to take it. */
-  give(line: RoomLine, reason: 'unverified' | 'bounced', done: () => void): void {
+  give(line: RoomLine, reason: ReturnReason, done: () => void): void {
     this.#options.metrics.returned.inc({ reason })
-    const waiting = this.#waiting.get(line.user)
-    if (waiting !== undefined) {
-      waiting.push({ line, done })
-      return
-    }
-    this.#waiting.set(line.user, [{ line, done }])
-    // What is returned in this turn of the event loop leaves in one command.
-    setImmediate(() => void this.#work(line.user))
+    const { user, resource, message, atMs } = line
+    this.#leaves(keyOf(user, resource, message.from?.node ?? ''))
+    const value = { messages: [{ resources: [resource], message, atMs }] }
+    this.#add(user, { line, command: { $case: 'messagesReturned', value }, resource: '', done })
+  }
+
+  get hasAbsentees(): boolean {
+    return this.#absent.size > 0
+  }
+
+  /** Whether lines of the room were given back for the resource, which has not been heard to be in the room since. */
+  isAbsent({ user, resource, message }: RoomLine): boolean {
+    const until = this.#absent.get(keyOf(user, resource, message.from?.node ?? ''))
+    return until !== undefined && until > this.#now()
+  }
+
+  /** The resource is told what is said in the room again. */
+  entered(user: string, resource: string, node: string): void {
+    this.#absent.delete(keyOf(user, resource, node))
+  }
+
+  /** The same, and the session is told so behind all lines that were given back before. */
+  complete(
+    user: string,
+    resource: string,
+    room: { name: string; node: string; resource: string },
+    done: () => void,
+  ): void {
+    this.entered(user, resource, room.node)
+    this.#add(user, { command: { $case: 'returnsComplete', value: { room } }, resource, done })
   }
 
   /** What is not durable is given up; its events are unfinished. */
@@ -51,15 +91,38 @@ export class ReturnedLines {
     this.#isClosed = true
   }
 
+  #leaves(key: string): void {
+    const now = this.#now()
+    if (this.#absent.has(key)) return
+    for (const [oldest, until] of this.#absent) {
+      if (until > now) break
+      this.#absent.delete(oldest)
+    }
+    this.#absent.set(key, now + absentMs)
+  }
+
+  #add(user: string, item: Waiting): void {
+    const waiting = this.#waiting.get(user)
+    if (waiting !== undefined) {
+      waiting.push(item)
+      return
+    }
+    this.#waiting.set(user, [item])
+    // What is returned in this turn of the event loop leaves in one command.
+    setImmediate(() => void this.#work(user))
+  }
+
   async #work(user: string): Promise<void> {
     const { log, metrics } = this.#options
     for (;;) {
       const waiting = this.#waiting.get(user) ?? []
       if (waiting.length === 0 || this.#isClosed) break
-      const batch = waiting.slice(0, maxLines)
+      const batch = nextBatch(waiting)
       try {
-        if (!(await this.#publish(user, batch)))
-          metrics.dropped.inc({ kind: 'event', reason: 'returned-signed-out' }, batch.length)
+        if (!(await this.#publish(user, batch))) {
+          const lines = batch.filter(({ line }) => line !== undefined).length
+          if (lines > 0) metrics.dropped.inc({ kind: 'event', reason: 'returned-signed-out' }, lines)
+        }
         waiting.splice(0, batch.length)
         for (const { done } of batch) done()
       } catch (error) {
@@ -81,19 +144,28 @@ export class ReturnedLines {
     publisher.publish({
       key: `${bus.processId}.returned.${(++this.#count).toString(36)}`,
       user,
-      resource: '',
+      resource: batch[0]?.resource ?? '',
       generation: placement.generation,
       forwards: 0,
       traceparent: '',
       stanzaId: '',
-      command: {
-        $case: 'messagesReturned',
-        value: {
-          messages: batch.map(({ line: { resource, message, atMs } }) => ({ resources: [resource], message, atMs })),
-        },
-      },
+      command: joined(batch),
     })
     await publisher.durable()
     return true
   }
+}
+
+const keyOf = (user: string, resource: string, node: string): string => `${user}/${resource}\n${node}`
+
+/** Lines that follow each other, as many as one command holds; or something else, alone. */
+function nextBatch(waiting: readonly Waiting[]): readonly Waiting[] {
+  const other = waiting.findIndex(({ line }) => line === undefined)
+  if (other === 0) return waiting.slice(0, 1)
+  return waiting.slice(0, Math.min(maxLines, other === -1 ? maxLines : other))
+}
+
+function joined(batch: readonly Waiting[]): Waiting['command'] | undefined {
+  const messages = batch.flatMap(({ command }) => (command.$case === 'messagesReturned' ? command.value.messages : []))
+  return messages.length === 0 ? batch[0]?.command : { $case: 'messagesReturned', value: { messages } }
 }

@@ -102,7 +102,11 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       // One of an earlier stream is asked anew.
       link.component?.send({ stanzas: [ping], onReopened: () => undefined })
     },
-    onGone: fullJid => dispatch.resourceGone(fullJid),
+    onGone: fullJid => {
+      for (const line of recent.takeUncertain(fullJid)) returned.give(line, 'uncertain', () => undefined)
+      dispatch.resourceGone(fullJid)
+    },
+    onOver: () => recent.forgetUncertain(),
     onHeld: bytes => {
       metrics.held.set(bytes)
       link.feed?.relieved()
@@ -161,6 +165,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         metrics.streamsLost.inc()
         metrics.confirmedBeforeLoss.inc(recent.count(1_000))
         gap.began()
+        recent.lost(fullJid => dispatch.departures.leftAt(fullJid))
         trust.lost()
         dispatch.departures.lost()
       },

@@ -65,8 +65,12 @@ export class Neighbours implements AsyncDisposable {
   /** While set, the router answers requests for credentials with this. */
   credentialsFailure: NetworkError | undefined
   generation = 100
+  /** The frontend answers at once that it has returned all lines. */
+  answersReturns = true
   /** The next command is published twice. */
   repeatNext = false
+  /** The generation of each user's last placement. */
+  readonly #placed = new Map<string, number>()
   #count = 0
 
   constructor(nats: NatsServer, router: Bus, frontend: Bus) {
@@ -128,8 +132,11 @@ export class Neighbours implements AsyncDisposable {
     const ownership = await frontend.owners.acquire(`partition.${instance}.0`)
     if (ownership === undefined) throw new Error('somebody else reads the events')
     await frontend.consume(eventLane(instance, 0), eventCodec, ownership, {
-      onItem(delivery) {
-        events.push(delivery.item)
+      onItem: delivery => {
+        const { item } = delivery
+        events.push(item)
+        if (item.event?.$case === 'returnsAwaited' && this.answersReturns)
+          this.returnsComplete(item.user, item.resources[0] ?? '', item.event.value.room)
         delivery.finish()
       },
       onLost(reason) {
@@ -153,6 +160,7 @@ export class Neighbours implements AsyncDisposable {
       state: Placement_State.STATE_STARTED,
       movedFrom: undefined,
     }
+    this.#placed.set(user, placement.generation)
     await this.router.table('placements', protoValue(Placement)).put(placementKey(instance, user), placement)
     const { username = '', settings = {} } = this.accounts.get(user) ?? {}
     const lane = this.router.publisher(commandLane(instance, backend), commandCodec)
@@ -210,6 +218,11 @@ export class Neighbours implements AsyncDisposable {
 
   selfPing(user: string, resource: string, room: string, nick: string, stanzaId: string): void {
     this.send(user, resource, { $case: 'selfPing', value: { room: address(room, nick) } }, stanzaId)
+  }
+
+  /** All lines that were lost are returned. */
+  returnsComplete(user: string, resource: string, room: Address | undefined): void {
+    this.send(user, resource, { $case: 'returnsComplete', value: { room } }, '', this.#placed.get(user))
   }
 
   say(user: string, resource: string, room: string, body: string, stanzaId?: string): void {
@@ -318,6 +331,8 @@ function line({ event, resources }: Event): string {
       const kind = ['stanza', 'message', 'presence', 'iq'][stanza]
       return `${to}: failed ${kind} ${stanzaId} ${place(from)} ${failure?.code}`
     }
+    case 'returnsAwaited':
+      return `${to}: returns of ${place(event.value.room)} awaited`
     case 'selfPingAnswered':
       return `${to}: in ${place(event.value.from)} ${event.value.stanzaId}`
     default:

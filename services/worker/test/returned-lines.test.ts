@@ -61,15 +61,18 @@ test('lines that were not read are told once when the client joins again; a new 
   const atMs = Date.now()
   giveBack(user, ['one', 'two'], ['orchard'], atMs)
   const from = neighbours.told(user).length
-  for (let i = 0; i < 2; i++) neighbours.join(user, 'orchard', 'flock', 'romeo', `again${i}`)
+  neighbours.join(user, 'orchard', 'flock', 'romeo', 'again')
   const first = await neighbours.hears(user, /orchard: subject flock/, from)
-  await neighbours.hears(user, /orchard: subject flock/, first)
   const told = neighbours.told(user).slice(from)
   const at = told.indexOf('orchard: here flock/romeo 110')
-  assert.deepEqual(told.slice(at + 1, at + 3), [
+  assert.deepEqual(told.slice(at + 1, at + 5), [
+    'orchard: returns of flock awaited',
     'orchard: message flock/Polly «one» id=id-one',
     'orchard: message flock/Polly «two» id=id-two',
+    'orchard: subject flock/Polly «Welcome to flock»',
   ])
+  neighbours.join(user, 'orchard', 'flock', 'romeo', 'once more')
+  await neighbours.hears(user, /orchard: subject flock/, first)
   assert.equal(linesOf(user, from).length, 2)
   for (const { event } of neighbours.events)
     if (event?.$case === 'messageReceived') assert.equal(event.value.delayedAtMs, atMs)
@@ -123,6 +126,59 @@ test('what is said before a client that lost lines has joined again comes after 
     'old: message flock/paris «four» id=m4',
     'old+phone: message flock/paris «five» id=m5',
   ])
+})
+
+test('what is returned after a client has joined again comes before what is said meanwhile; a frontend that never answers holds up nobody', async () => {
+  const benvolio = 'benvolio@example.org'
+  await neighbours.register(benvolio, 'benvolio')
+  for (const resource of ['phone', 'desk']) {
+    neighbours.presence(benvolio, resource)
+    neighbours.join(benvolio, resource, 'flock', 'benvolio')
+    await neighbours.hears(benvolio, new RegExp(`${resource}: subject flock`))
+  }
+  const saidAtMs = Date.now()
+  const phoneLines = (from: number) => linesOf(benvolio, from).filter(line => /phone.* id=/.test(line))
+  neighbours.send(benvolio, '', { $case: 'componentConnected', value: { frontend: 'one' } })
+  neighbours.answersReturns = false
+  try {
+    const before = neighbours.told(benvolio).length
+    neighbours.join(benvolio, 'phone', 'flock', 'benvolio')
+    const awaited = await neighbours.hears(benvolio, /phone: returns of flock awaited/, before)
+    neighbours.say(benvolio, 'desk', 'flock', 'younger', 'young')
+    await neighbours.hears(benvolio, /desk: message flock.benvolio «younger»/, awaited)
+    giveBack(benvolio, ['older'], ['phone'], saidAtMs)
+    neighbours.returnsComplete(benvolio, 'phone', address('flock'))
+    const subject = await neighbours.hears(benvolio, /phone: subject flock/, awaited)
+    assert.deepEqual(phoneLines(before), [
+      'phone: message flock/Polly «older» id=id-older',
+      'phone: message flock/benvolio «younger» id=young',
+    ])
+
+    neighbours.join(benvolio, 'phone', 'flock', 'benvolio')
+    await neighbours.hears(benvolio, /phone: returns of flock awaited/, subject)
+    neighbours.say(benvolio, 'desk', 'flock', 'patient', 'patient')
+    const told = await neighbours.hears(benvolio, /phone: message flock.benvolio «patient»/, subject)
+    await neighbours.hears(benvolio, /phone: subject flock/, told)
+  } finally {
+    neighbours.answersReturns = true
+  }
+})
+
+test('a client that signs in again under its name after a new stream is told how the gateway is, once', async () => {
+  const tybalt = 'tybalt@example.org'
+  await neighbours.register(tybalt, 'tybalt')
+  neighbours.presence(tybalt, 'phone')
+  const online = await neighbours.hears(tybalt, /phone: gateway 0$/)
+  neighbours.send(tybalt, '', { $case: 'componentConnected', value: { frontend: 'one' } })
+  const checked = await neighbours.hears(tybalt, /phone: resourceCheck/, online)
+  for (let i = 0; i < 2; i++) neighbours.presence(tybalt, 'phone')
+  neighbours.selfPing(tybalt, 'phone', 'flock', 'tybalt', 'ping')
+  const end = await neighbours.hears(tybalt, /phone: failed iq ping/, checked)
+  const gateway = neighbours
+    .told(tybalt)
+    .slice(checked, end)
+    .filter(line => line.includes('gateway'))
+  assert.deepEqual(gateway, ['phone: gateway 0'])
 })
 
 test('returned lines outlive the worker', async () => {

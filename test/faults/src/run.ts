@@ -96,6 +96,7 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
     },
     miss: sentence => misses.push(sentence),
   }
+  await system.evenlyLoaded()
   await fault.prepare?.(scene)
   const begun = performance.now()
   load.start(fault.rates)

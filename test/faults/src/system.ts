@@ -155,6 +155,25 @@ export class System implements AsyncDisposable {
     return most.process
   }
 
+  /**
+   * Fulfils when every worker runs as many backends as the others, or one less, and that for a second: what was restarted in an
+   * earlier row is given its share some seconds later, which costs users their connections.
+   */
+  async evenlyLoaded(): Promise<void> {
+    let before = ''
+    await waitUntil(
+      async () => {
+        const counts = await Promise.all(
+          this.gateway.workers.map(worker => worker.metric('spectrum_worker_backends').catch(() => 0)),
+        )
+        const isSame = counts.join() === before
+        before = counts.join()
+        return isSame && Math.max(...counts) - Math.min(...counts) < 2
+      },
+      { deadlineMs: 90_000, everyMs: 1_000, describe: () => `the workers run ${before} backends` },
+    )
+  }
+
   /** How many items were set aside as undeliverable, as the first nats-server counts them. */
   async deadItems(): Promise<number> {
     const [nats] = this.natsServers

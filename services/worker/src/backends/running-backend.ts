@@ -219,6 +219,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
 
   /** A frontend has a new stream to the XMPP server, which concerns everybody. */
   #componentConnected(delivery: Delivery<Command>): void {
+    for (const session of this.sessions.values()) session.doubt()
     // Finished when all have been verified: what is left of it when the backend changes hands is done by the next owner.
     this.#context.checks.request(
       this.sessions.values(),

@@ -22,6 +22,10 @@ export interface SessionLimits {
   readonly leaveMs: number
   /** A client that lost lines is told nothing of the room until it has joined again, but for no longer than this: 30 s. */
   readonly lostMs: number
+  /** So long it waits for frontends to return what such a client has lost besides, before it goes on: 2 s. */
+  readonly returnsMs: number
+  /** So long after a new stream to the XMPP server a client that joins is taken for one that lost lines: 2 min. */
+  readonly doubtMs: number
   /** A session that no resource ever used ends after this: 2 min. */
   readonly unusedMs: number
   /** So long clients are told nothing of it when a return gave them another nick: 5 min. */
@@ -37,6 +41,8 @@ export const defaultLimits: SessionLimits = {
   lastRetryMs: 300_000,
   leaveMs: 3_000,
   lostMs: 30_000,
+  returnsMs: 2_000,
+  doubtMs: 120_000,
   unusedMs: 120_000,
   ghostMs: 300_000,
 }

@@ -2,7 +2,7 @@ import { type Command, type ProbePresence, type SetPresence, Show } from '@spect
 import { assertResourceFits, bounds, cutText } from './bounds.ts'
 import { tellContact, tellContacts } from './contacts.ts'
 import { sendMessage } from './messages.ts'
-import { messagesReturned } from './missed-lines.ts'
+import { messagesReturned, returnsComplete } from './missed-lines.ts'
 import { available, unavailable } from './occupants.ts'
 import { shownOccupants } from './own-nick.ts'
 import { verifyResources } from './resource-checks.ts'
@@ -33,6 +33,7 @@ export const handlers: { readonly [Kind in CommandKind]: Handler<Kind> } = {
   // Handled by the backend: the session hears nothing of it.
   moveSession: session => session.suppressed('moveSession', 'not-for-sessions'),
   messagesReturned: (session, _, value) => messagesReturned(session, value),
+  returnsComplete,
 }
 
 /** Kinds that must not take effect twice when an item is delivered again. */
@@ -43,6 +44,7 @@ export const actsOnce: ReadonlySet<CommandKind> = new Set(['sendMessage', 'setSu
  * everything: nothing is told again.
  */
 function componentConnected(session: Session): void {
+  session.doubt()
   verifyResources(session)
 }
 
@@ -60,8 +62,10 @@ function setPresence(
     session.presenceChanged()
     return session.endIfDeserted()
   }
-  const isNew = !session.resources.has(resource)
-  if (isNew) assertResourceFits(session)
+  const isKnown = session.resources.has(resource)
+  if (!isKnown) assertResourceFits(session)
+  // A client that came back under its name after the XMPP server lost it knows nothing any more.
+  const isNew = session.resources.startsAnew(resource) || !isKnown
   if (session.resources.set(resource, { show, status, priority })) session.markChanged()
   session.presenceChanged()
   if (isNew) tellContacts(session, resource)

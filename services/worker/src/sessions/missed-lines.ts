@@ -1,6 +1,7 @@
 import { type Command, MessageReceived, type SessionSnapshot_MissedLine } from '@spectrum/messages'
 import type { Room, View } from './room.ts'
 import type { Session } from './session.ts'
+import { tellSubject } from './subject.ts'
 
 /** What is kept of one session: lines, of them those said in one room while nobody was in it, and bytes. */
 const most = { lines: 1_000, unread: 100, bytes: 256 * 1_024 }
@@ -12,6 +13,7 @@ const storedBytes = 64 * 1_024
 const lazyBytesPerSecond = 16 * 1_024
 
 type MessagesReturned = Extract<NonNullable<Command['command']>, { $case: 'messagesReturned' }>['value']
+type ReturnsComplete = Extract<NonNullable<Command['command']>, { $case: 'returnsComplete' }>['value']
 
 /** A line as it comes here. */
 export interface MissedLine {
@@ -226,23 +228,51 @@ export function messagesReturned(session: Session, { messages }: MessagesReturne
   }
   for (const room of rooms)
     for (const { node, resources } of room.views)
-      for (const resource of resources) tellMissed(session, room, node, resource, room.enteredAtMs(resource))
+      for (const resource of resources)
+        if (!room.lost.has(resource)) tellMissed(session, room, node, resource, room.enteredAtMs(resource))
 }
 
 /** What is said from now on comes after what is told again. */
 function loses(session: Session, room: Room, resource: string): void {
   if (room.lost.has(resource)) return
-  const end = () => {
-    if (!session.isOver && session.rooms.get(room.id) === room) finds(session, room, resource)
-  }
-  room.lost.set(resource, setTimeout(end, session.context.limits.lostMs).unref())
+  const timer = setTimeout(() => comesBack(session, room, resource), session.context.limits.lostMs).unref()
+  room.lost.set(resource, { timer, isBack: false, hasEntered: false })
 }
 
 /** A client that lost lines speaks in the room as if it had never been away: it has not joined again, and need not. */
 export function finds(session: Session, room: Room, resource: string): void {
-  if (!room.found(resource)) return
+  if (room.lost.get(resource)?.isBack === false) comesBack(session, room, resource)
+}
+
+/**
+ * A client that lost lines is to hear on. A frontend may just be returning more of them: it is asked to say when it has
+ * returned all, and what is said meanwhile waits, so that all comes in order.
+ */
+export function comesBack(session: Session, room: Room, resource: string, { hasEntered = false } = {}): void {
+  if (session.isOver || session.rooms.get(room.id) !== room) return
+  room.found(resource)
   const view = room.viewOf(resource)
-  if (view !== undefined) tellMissed(session, room, view.node, resource)
+  if (view === undefined) return
+  const timer = setTimeout(() => {
+    session.log.info({}, 'no frontend answers whether it still returns lines; the session goes on')
+    hearsAgain(session, room, resource)
+  }, session.context.limits.returnsMs).unref()
+  room.lost.set(resource, { timer, isBack: true, hasEntered })
+  session.tell({ $case: 'returnsAwaited', value: { room: room.address(view.node) } }, [resource])
+}
+
+/** From a frontend: everything that it had to return for the client is here. */
+export function returnsComplete(session: Session, { resource }: Command, { room: address }: ReturnsComplete): void {
+  const room = address === undefined ? undefined : session.rooms.find(address)
+  if (room?.lost.get(resource)?.isBack === true) hearsAgain(session, room, resource)
+}
+
+function hearsAgain(session: Session, room: Room, resource: string): void {
+  const loss = room.found(resource)
+  const view = room.viewOf(resource)
+  if (view === undefined || session.isOver) return
+  tellMissed(session, room, view.node, resource)
+  if (loss?.hasEntered === true) tellSubject(session, room, view.node, [resource])
 }
 
 /** Tells a line of the room to those of a view who are there, and keeps it for those who are known not to be. */

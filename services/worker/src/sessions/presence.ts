@@ -62,6 +62,8 @@ export interface Shown {
 export class Resources {
   readonly #present = new Map<string, Resource>()
   readonly #told = new Map<string, Shown>()
+  /** Those that the XMPP server may have lost: whoever comes back under such a name has forgotten what it was told. */
+  #doubted: ReadonlySet<string> = new Set()
 
   get size(): number {
     return this.#present.size
@@ -94,6 +96,19 @@ export class Resources {
   remove(name: string): boolean {
     this.#told.delete(name)
     return this.#present.delete(name)
+  }
+
+  /** The XMPP server may have lost all of them. */
+  doubt(): void {
+    this.#doubted = new Set(this.#present.keys())
+  }
+
+  /** A resource says that it is there: true when it is perhaps another than the one that was told, which is forgotten then. */
+  startsAnew(name: string): boolean {
+    if (!this.#doubted.has(name)) return false
+    this.#doubted = new Set([...this.#doubted].filter(each => each !== name))
+    this.#told.delete(name)
+    return true
   }
 
   /** The user's presence as the network shall show it; undefined without resources. */

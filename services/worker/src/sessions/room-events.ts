@@ -6,8 +6,9 @@ import { available, codes, digest, fingerprint, unavailable } from './occupants.
 import { concealed, settleOwnNick, shownOccupants } from './own-nick.ts'
 import { awaitFacts, isToldSo, otherLook, settleRoles } from './provisional-roles.ts'
 import type { Room } from './room.ts'
-import { abandon, enter, refuseJoins, remember, tellSubject } from './rooms.ts'
+import { abandon, enter, refuseJoins, remember } from './rooms.ts'
 import type { Session } from './session.ts'
+import { tellSubject } from './subject.ts'
 import { tellRename, tellViews } from './views.ts'
 
 // XEP-0045, what the network tells of rooms.

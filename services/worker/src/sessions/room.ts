@@ -9,6 +9,15 @@ export interface View {
   resources: readonly string[]
 }
 
+/** What is known of a client that lost lines of a room. */
+export interface Loss {
+  /** Ends the wait for it, or, once it is back, for the frontend that may still return lines. */
+  readonly timer: NodeJS.Timeout
+  readonly isBack: boolean
+  /** It has come in anew, and is told the subject behind the lines (XEP-0045 section 7.2). */
+  readonly hasEntered: boolean
+}
+
 /** A join that has not been answered. */
 export interface PendingJoin {
   readonly resource: string
@@ -73,8 +82,8 @@ export class Room {
   node = ''
   /** A client left the room, which is kept: it is known soon whether the client left only the room, or for good. */
   leaving: NodeJS.Timeout | undefined
-  /** Clients that lost lines and have not come in since: what is said is kept for them, until the timer ends. */
-  readonly lost = new Map<string, NodeJS.Timeout>()
+  /** Clients that lost lines: what is said is kept for them until they are told those first. */
+  readonly lost = new Map<string, Loss>()
   readonly #enteredMs = new Map<string, number>()
 
   constructor(id: RoomId, name: string, nick: string) {
@@ -112,6 +121,7 @@ export class Room {
     clearTimeout(this.deadline)
     clearTimeout(this.ghostTimer)
     clearTimeout(this.factsTimer)
+    for (const { timer } of this.lost.values()) clearTimeout(timer)
   }
 
   viewOf(resource: string): View | undefined {
@@ -141,10 +151,12 @@ export class Room {
     else if (!view.resources.includes(resource)) view.resources = [...view.resources, resource]
   }
 
-  /** The resource is not {@link lost} any more; true when it was. */
-  found(resource: string): boolean {
-    clearTimeout(this.lost.get(resource))
-    return this.lost.delete(resource)
+  /** The resource is not {@link lost} any more; what was known of it. */
+  found(resource: string): Loss | undefined {
+    const loss = this.lost.get(resource)
+    clearTimeout(loss?.timer)
+    this.lost.delete(resource)
+    return loss
   }
 
   /** When the resource came in, for the last time if it did so repeatedly. */

@@ -10,13 +10,14 @@ import {
 } from '@spectrum/messages'
 import { type FailureCode, type JoinRequest, NetworkError, type Occupant } from '@spectrum/network'
 import { assertJoinFits } from './bounds.ts'
-import { finds, tellMissed } from './missed-lines.ts'
+import { comesBack, finds, tellMissed } from './missed-lines.ts'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
 import { reveal, shownOccupants } from './own-nick.ts'
 import { settleRoles } from './provisional-roles.ts'
 import type { PendingJoin, Room } from './room.ts'
 import type { Session } from './session.ts'
 import { staysConnected } from './stay-connected.ts'
+import { tellSubject } from './subject.ts'
 
 // XEP-0045, what users ask: joining, leaving, nick, subject. What the network tells is in room-events.ts.
 
@@ -103,6 +104,7 @@ export function enter(session: Session, room: Room, join: PendingJoin): void {
   const { resource, node, nick, stanzaId } = join
   const to = [resource]
   settleRoles(session, room)
+  const hasLost = room.lost.has(resource) || session.isInDoubt
   room.admit(resource, node, session.context.clock.now())
   let self: Occupant = plainSelf(room.shownNick)
   for (const occupant of shownOccupants(session, room)) {
@@ -113,20 +115,10 @@ export function enter(session: Session, room: Room, join: PendingJoin): void {
   if (session.resources.size === 0) session.presenceChanged()
   const own = available(room, node, { ...self, self: true }, { codes: [codes.self, ...assigned], stanzaId })
   session.tell({ $case: 'occupantPresence', value: own }, to)
+  // Behind what frontends still return.
+  if (hasLost) return comesBack(session, room, resource, { hasEntered: true })
   tellMissed(session, room, node, resource)
   tellSubject(session, room, node, to)
-}
-
-/** The subject as it is now; an empty one too (XEP-0045 section 7.2.15). */
-export function tellSubject(session: Session, room: Room, node: string, resources: readonly string[]): void {
-  const subject = session.connection.rooms?.subject(room.id)
-  const value = {
-    from: room.address(node, room.shown(subject?.nick ?? '')),
-    subject: subject?.text ?? '',
-    id: session.nextKey(),
-    ...(subject?.at === undefined ? {} : { delayedAtMs: subject.at.getTime() }),
-  }
-  session.tell({ $case: 'subjectChanged', value }, resources)
 }
 
 export function leaveRoom(session: Session, command: Command, value: LeaveRoom): void | Promise<void> {

@@ -80,6 +80,7 @@ export class Session {
   #isTrusted = false
   #toldNetwork = ''
   #ending: Promise<void> | undefined
+  #doubtedUntil = 0
   /** Another process goes on with the session: what is not done here is left to it, unanswered. */
   #isSuspended = false
 
@@ -189,6 +190,18 @@ export class Session {
   }
 
   // ---- presence
+
+  /** There is a new stream to the XMPP server, which may have lost every client. */
+  doubt(): void {
+    const { clock, limits } = this.context
+    this.#doubtedUntil = clock.monotonic() + limits.doubtMs
+    this.resources.doubt()
+  }
+
+  /** Clients that join now may have lost lines on their way. */
+  get isInDoubt(): boolean {
+    return this.context.clock.monotonic() < this.#doubtedUntil
+  }
 
   /** A resource came, went or changed: who has not been told how the gateway is now is told, and so is the network. */
   presenceChanged(): void {
