@@ -20,6 +20,9 @@ export interface HeartbeatRecord {
   info: Record<string, unknown>
 }
 
+/** What is set within this time is told together. */
+const tellMs = 50
+
 /** Tells the others that this process lives, and this process how long it may act as an owner. */
 export class Heartbeat {
   /** Renewed: `lapsed` when the lease had run out before, so that others may have taken over. */
@@ -33,6 +36,8 @@ export class Heartbeat {
   readonly #connected: Disposable
   #renewedAt = -Infinity
   #retry: NodeJS.Timeout | undefined
+  #told: Record<string, unknown> = {}
+  #telling: NodeJS.Timeout | undefined
   #isBeating = false
   #isStopped = false
 
@@ -81,8 +86,23 @@ export class Heartbeat {
     })
   }
 
+  /** Others learn of it within a moment, not only with the next beat. */
   setInfo(info: Record<string, unknown>): void {
     this.#record.info = info
+    this.#tellSoon()
+  }
+
+  /** What was set last has been written. */
+  get isInfoTold(): boolean {
+    return this.#told === this.#record.info
+  }
+
+  #tellSoon(): void {
+    if (this.#isStopped || this.isInfoTold) return
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined
+      this.beat()
+    }, tellMs)
   }
 
   beat(): void {
@@ -96,6 +116,8 @@ export class Heartbeat {
       })
       .finally(() => {
         this.#isBeating = false
+        // What was set meanwhile.
+        this.#tellSoon()
       })
   }
 
@@ -104,6 +126,7 @@ export class Heartbeat {
     this.#isStopped = true
     clearInterval(this.#timer)
     clearTimeout(this.#retry)
+    clearTimeout(this.#telling)
     this.#connected[Symbol.dispose]()
     this.#renewedAt = -Infinity
     if (sayGoodbye) await this.#table.delete(heartbeatKey(this.#record.service, this.#record.process))
@@ -113,11 +136,13 @@ export class Heartbeat {
     // The start counts: the others count from the arrival, which is later.
     const start = this.#clock.monotonic()
     this.#record.beat++
+    const { info } = this.#record
     await this.#table.put(heartbeatKey(this.#record.service, this.#record.process), this.#record)
     if (this.#isStopped) return
     const lapsed = !this.isValid() && this.#renewedAt !== -Infinity
     if (lapsed) this.#log.warn({ process: this.#record.process }, 'the lease had run out and is renewed')
     this.#renewedAt = start
+    this.#told = info
     this.renewed.emit(lapsed)
   }
 }

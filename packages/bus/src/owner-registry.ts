@@ -92,6 +92,10 @@ export class OwnerRegistry implements Owners {
     this.#heartbeat.setInfo(info)
   }
 
+  get isInfoTold(): boolean {
+    return this.#heartbeat.isInfoTold
+  }
+
   /** Gives back everything. */
   async releaseAll(): Promise<void> {
     await Promise.all([...this.#held.values()].map(held => held.release()))

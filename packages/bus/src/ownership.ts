@@ -41,8 +41,10 @@ export interface Owners {
   reportDeath(process: string): void
   /** Live processes of a service (default: all), from heartbeats. */
   processes(service?: ServiceName): readonly ProcessInfo[]
-  /** What this process adds to its heartbeat (e.g. load). */
+  /** What this process adds to its heartbeat (e.g. load). Told within a moment. */
   setInfo(info: Record<string, unknown>): void
+  /** Whether the others can know what was set last. */
+  readonly isInfoTold: boolean
 }
 
 /** One resource in this process's hand. Disposing releases it. */

@@ -185,10 +185,14 @@ export class ComponentStream {
     if (socket === null || socket.destroyed) return
     const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
     socket.resume()
-    socket.end(this.#isOnline ? '</stream:stream>' : '')
-    const impatience = setTimeout(() => socket.destroy(), farewellMs)
+    // RFC 6120 section 4.4: the server answers with its own closing tag and ends the connection. To end our side of it as well
+    // makes some servers discard what they were about to send us.
+    if (this.#isOnline) socket.write('</stream:stream>')
+    const half = setTimeout(() => socket.end(), this.#isOnline ? farewellMs / 2 : 0)
+    const whole = setTimeout(() => socket.destroy(), farewellMs)
     await closed
-    clearTimeout(impatience)
+    clearTimeout(half)
+    clearTimeout(whole)
   }
 
   #configure(limits: ParserLimits): void {

@@ -43,8 +43,12 @@ export interface LinkOptions {
   onSubstitutes(count: number): void
   onActive(isActive: boolean): void
   onPartitions(count: number): void
-  /** Waits until all commands that were read are durable; what cannot be is answered with an error. */
-  settleCommands(): Promise<void>
+  /**
+   * Waits until all commands that were read are durable. What cannot be is answered with an error.
+   *
+   * @param isLast - nothing is read any more. Before that, what still comes is published as ever, if the bus takes anything
+   */
+  settleCommands(isLast: boolean): Promise<void>
 }
 
 /** Gives owned resources back; what fails is left to the others' knowledge of this process's death. */

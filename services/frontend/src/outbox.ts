@@ -86,16 +86,18 @@ export class Outbox {
     this.#isStopping = true
   }
 
-  /** Fulfils when nothing waits any more and everything is durable, or after `deadlineMs`. */
-  async settled(deadlineMs: number): Promise<void> {
-    const timer = Promise.withResolvers<void>()
-    const timeout = setTimeout(timer.resolve, deadlineMs)
+  /** Fulfils with true when nothing waits any more and everything is durable, with false after `deadlineMs`. */
+  async settled(deadlineMs: number): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>()
+    const timeout = setTimeout(() => late.resolve(false), deadlineMs)
     const durable = async () => {
       while (this.#queues.size > 0) await new Promise(resolve => setTimeout(resolve, 20))
       await Promise.all([...this.#publishers.values()].map(publisher => publisher.durable()))
+      return true
     }
-    await Promise.race([durable(), timer.promise])
+    const isSettled = await Promise.race([durable(), late.promise])
     clearTimeout(timeout)
+    return isSettled
   }
 
   /**

@@ -214,9 +214,10 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       log.info({ isActive }, isActive ? 'this frontend is active' : 'this frontend stands by')
     },
     onPartitions: (count: number) => metrics.partitions.set(count),
-    settleCommands: async () => {
+    settleCommands: async (isLast: boolean) => {
       if (link.successor === undefined) outbox.giveUpWaiting()
-      await outbox.settled(3_000)
+      // What is read until the end of the stream is none the worse for it.
+      if ((await outbox.settled(3_000)) && bus.isConnected && !isLast) return
       outbox.giveUpWaiting()
       await outbox.settled(5_000)
       outbox.abandon()
@@ -253,5 +254,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
 function readiness(bus: Bus, { component }: Link): boolean | string {
   if (!bus.isConnected) return 'the bus is not connected'
   if (component?.isSilent === true) return 'the XMPP server does not answer'
-  return component === undefined || component.isOnline || 'the component is not connected'
+  if (component !== undefined) return component.isOnline || 'the component is not connected'
+  // Whoever stops now must know that this one stands by.
+  return bus.owners.isInfoTold || 'the other frontends do not know of this one yet'
 }

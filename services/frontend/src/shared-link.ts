@@ -137,11 +137,11 @@ export class SharedLink implements Link {
     await this.#handOver(this.#lanes.partitions)
     this.feed.close()
     await this.#substitute()
-    await settleCommands()
+    await settleCommands(false)
     const unconfirmed = await this.component.stop(1_000)
     if (unconfirmed > 0) log.info({ unconfirmed }, 'stanzas were not confirmed at the end of the stream')
     peers.tell('left')
-    await settleCommands()
+    await settleCommands(true)
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
     this.#setActive(false)
   }

@@ -242,14 +242,14 @@ export class SingleLink implements Link {
     }
     feed.close()
     // Who waits for a login can be answered only while there is a stream.
-    if (this.successor === undefined) await settleCommands()
+    if (this.successor === undefined) await settleCommands(false)
     const unconfirmed = await component.stop(1_000)
     const answers = component.takeAnswers()
     if (this.successor !== undefined) for (const xml of answers) peers.write(this.successor, xml)
     else if (unconfirmed > 0) log.info({ unconfirmed }, 'stanzas were not confirmed at the end of the stream')
     this.#connection = undefined
     this.#owned = undefined
-    await settleCommands()
+    await settleCommands(true)
     // The component last: who takes it wants the partitions next.
     await lanes.release(lanes.partitions)
     await releaseAll([ownership], log)

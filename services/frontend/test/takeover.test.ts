@@ -115,11 +115,8 @@ describe('two frontends of one component', () => {
     await using first = await Frontend.start(surroundings)
     await waitUntil(() => first.isServing(), { describe: () => first.log })
     await using second = await Frontend.start(surroundings)
-    // A standby is known as one by its heartbeat.
-    await waitUntil(
-      () => neighbours.worker.owners.processes('frontend').filter(({ info }) => info.link === 'standby').length === 1,
-      { deadlineMs: 20_000 },
-    )
+    // A standby that is ready is known as one to whoever stops.
+    await waitUntil(() => second.isReady(), { deadlineMs: 20_000, describe: () => second.log })
     await using romeo = await login()
     romeo.sends(`<presence to="${jid}"/>`)
     await neighbours.command('setPresence')
@@ -169,6 +166,48 @@ describe('two frontends of one component', () => {
     assert.match(second.log, /connecting to take over/)
     context.diagnostic(`the first ended ${Math.round(endedAt - startedAt)} ms after the beginning`)
     assert.equal(await second.end('SIGTERM'), 0, second.log)
+  })
+
+  test('one that is asked to stop while nobody stands by takes what is said until its stream has ended; the rest is answered', async context => {
+    await using only = await Frontend.start(surroundings)
+    await waitUntil(() => only.isServing(), { describe: () => only.log })
+    await using romeo = await login()
+    romeo.sends(`<presence to="${jid}"/>`)
+    await neighbours.command('setPresence')
+    const from = neighbours.commands.length
+    const taken = () =>
+      neighbours.commands
+        .slice(from)
+        .flatMap(({ command }) => (command?.$case === 'sendMessage' ? [command.value.body] : []))
+    const refused = () => romeo.stanzas.filter(({ attrs }) => attrs.type === 'error').map(({ attrs }) => attrs.id)
+    let sent = 0
+    let end: Promise<number | null> | undefined
+    let isOver = false
+    while (!isOver) {
+      for (let n = 0; n < 10; n++, sent++)
+        romeo.sends(`<message to="tybalt@${jid}" type="chat" id="alone-${sent}"><body>alone-${sent}</body></message>`)
+      if (sent === 1_000) {
+        end = only.end('SIGTERM')
+        void end.then(() => {
+          isOver = true
+        })
+      }
+      await new Promise(resolve => setTimeout(resolve, 2))
+    }
+    assert.equal(await end, 0, only.log)
+    await waitUntil(() => new Set([...taken(), ...refused()]).size >= sent, {
+      deadlineMs: 20_000,
+      describe: () => `${taken().length} taken and ${refused().length} refused of ${sent}`,
+    })
+    assert.deepEqual(
+      taken(),
+      Array.from({ length: taken().length }, (_, n) => `alone-${n}`),
+      'in order, once, without a hole',
+    )
+    context.diagnostic(`${sent} lines: ${taken().length} taken, ${refused().length} refused`)
+    assert.ok(taken().length > 1_000)
+    // The next test looks for its own.
+    for (const body of taken()) assert.equal((await neighbours.command('sendMessage')).value.body, body)
   })
 
   test('goes on after the bus was away: what was said meanwhile arrives', async () => {
