@@ -24,8 +24,8 @@ export interface StreamOptions {
 }
 
 export interface StreamListener {
-  /** The handshake is done: stanzas flow. */
-  onOnline(): void
+  /** The handshake is done: stanzas flow. `failures`: tries in vain since the last stream. */
+  onOnline(failures: number): void
   /** The stream that was online is gone; `isGivenUp` by us, for its silence. */
   onOffline(isGivenUp: boolean): void
   onStanza(stanza: Element): void
@@ -263,12 +263,14 @@ export class ComponentStream {
     clearTimeout(this.#watchdog)
     this.#isOnline = true
     this.#told = ''
+    // One try is this one.
+    const failures = Math.max(0, this.#attempt - 1)
     this.#attempt = 0
     this.#entity.reconnect.delay = this.#nextDelay()
     const { host, port } = this.#options
     this.#options.log.info({ host, port }, 'component connected')
     if (this.#isPaused) this.#entity.socket?.pause()
-    this.#listener.onOnline()
+    this.#listener.onOnline(failures)
     if (!this.#isPaused) this.#deliverEarly()
   }
 

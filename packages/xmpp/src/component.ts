@@ -21,7 +21,8 @@ export interface ComponentOptions {
   readonly random?: () => number
   /** One stanza from the server. One that was too deep or too large comes without children: see `excessOf`. Must not throw. */
   onStanza(stanza: Element): void
-  onOnline?(): void
+  /** There is a stream. `failures`: tries in vain since the last one. */
+  onOnline?(failures: number): void
   onOffline?(): void
   /** A barrier returned after so long. */
   onBarrier?(latencyMs: number): void
@@ -72,7 +73,7 @@ export class Component {
       { ...options, limits },
       {
         onStanza: stanza => this.receive(stanza),
-        onOnline: () => this.#output.opened(() => options.onOnline?.()),
+        onOnline: failures => this.#output.opened(() => options.onOnline?.(failures)),
         onOffline: isGivenUp => {
           this.#output.lost(!isGivenUp)
           options.onOffline?.()

@@ -56,13 +56,15 @@ export class Departures {
     return this.#held.get(fullJid)?.at
   }
 
-  /** The stream is gone: whoever was about to leave may have gone with the server only. */
-  lost(): void {
+  /** The stream is gone: whoever was about to leave may have gone with the server only. True when there is such a one. */
+  lost(): boolean {
+    const isServerGoing = [...this.#held.values()].some(({ isWhole }) => isWhole)
     for (const [fullJid, { timer }] of this.#held) {
       clearTimeout(timer)
       this.#missing.add(fullJid)
     }
     this.#held.clear()
+    return isServerGoing
   }
 
   /** Unavailable presence of this resource: acted on when the stream is still there a moment later. */

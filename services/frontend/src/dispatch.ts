@@ -88,7 +88,7 @@ export class Dispatch {
       this.departures.left(stanza.from, isAll ? 'resource' : 'room', () => this.#offerTraced(stanza))
       return
     }
-    if (stanza.type !== 'error') this.#heard(stanza.from)
+    if (stanza.type !== 'error') this.#heard(stanza)
     const excess = excessOf(element)
     // Who goes must be able to go, whatever the id.
     if (isIdTooLong && stanza.type !== 'unavailable' && stanza.type !== 'error') {
@@ -105,9 +105,10 @@ export class Dispatch {
     }
   }
 
-  #heard(fullJid: string): void {
-    this.departures.heard(fullJid)
-    this.#resources.trust.heard(fullJid)
+  #heard({ from, name, type }: OutboundStanza): void {
+    this.departures.heard(from)
+    // A client that has just been connected says first that it is there.
+    this.#resources.trust.heard(from, name === 'presence' && type === '')
   }
 
   /** The trace of a message begins here; its context travels with the command. */

@@ -33,9 +33,9 @@ test('what was confirmed right before the end of the stream, or before its clien
     recent.confirmed({ user: 'romeo@verona', resource, message, atMs: 1 })
   }
   confirm(1_000, 'early')
-  confirm(1_500, 'before-it-went', 'phone')
-  confirm(3_500, 'late')
-  confirm(3_600, 'elsewhere', 'desk', '#mantua')
+  confirm(1_750, 'before-it-went', 'phone')
+  confirm(3_750, 'late')
+  confirm(3_800, 'elsewhere', 'desk', '#mantua')
   now = 4_000
   // The phone went two seconds before the stream did.
   recent.lost(fullJid => (fullJid.endsWith('phone') ? 2_000 : undefined))

@@ -16,8 +16,8 @@ interface Told extends RoomLine {
 const keptMs = 8_000
 /** How long a bounce may follow the server's confirmation; clients that a server has just lost bounce at once. */
 const bounceMs = 2_000
-/** Confirmed so long before the server lost a client, a line had perhaps not reached it. */
-const uncertainMs = 1_000
+/** Confirmed so shortly before the server lost a client, a line had perhaps not left its memory. */
+const uncertainMs = 300
 const maxLines = 20_000
 
 /**
@@ -56,7 +56,7 @@ export class RecentLines {
   }
 
   /**
-   * The stream ended. What was confirmed within the last second, or within the last before its client was said to go, is
+   * The stream ended. What was confirmed within the last moment, or within the last before its client was said to go, is
    * uncertain from now on.
    *
    * @param leftAt - when the server said that the resource goes, by the same clock

@@ -16,6 +16,7 @@ describe('trust in resources', () => {
     pings = []
     trust = new ResourceTrust({
       ping: (to, id) => pings.push({ to, id }),
+      onLost: to => told.push(`lost ${to}`),
       onGone: to => told.push(`gone ${to}`),
       onHeld: () => undefined,
     })
@@ -49,7 +50,7 @@ describe('trust in resources', () => {
     hold('one')
     trust.answered(romeo, pings[0]?.id ?? '', true)
     hold('two')
-    assert.deepEqual(told, [`gone ${romeo}`, 'back one', 'back two'])
+    assert.deepEqual(told, [`lost ${romeo}`, `gone ${romeo}`, 'back one', 'back two'])
     trust.heard(romeo)
     assert.equal(trust.isTrusted(romeo), true)
   })
@@ -64,7 +65,48 @@ describe('trust in resources', () => {
     mock.timers.tick(9_000)
     assert.deepEqual(told, [])
     mock.timers.tick(1_000)
-    assert.deepEqual(told, [`gone ${romeo}`, 'back one'])
+    assert.deepEqual(told, [`lost ${romeo}`, `gone ${romeo}`, 'back one'])
+  })
+
+  test('after a restart who answers and says nothing is whom the server knew before', () => {
+    trust.opened(true, true)
+    hold('one')
+    trust.answered(romeo, pings[0]?.id ?? '', false)
+    hold('two')
+    mock.timers.tick(1_499)
+    assert.deepEqual(told, [])
+    assert.equal(trust.isTrusted(romeo), false)
+    mock.timers.tick(1)
+    assert.deepEqual(told, ['told one', 'told two'])
+    assert.equal(trust.isTrusted(romeo), true)
+  })
+
+  test('after a restart who comes in anew has lost what is held, before or behind an answer; once', () => {
+    const juliet = 'juliet@verona/desk'
+    trust.opened(true, true)
+    for (const to of [romeo, juliet]) hold(to, to)
+    trust.answered(juliet, pings[1]?.id ?? '', false)
+    for (const to of [romeo, juliet]) trust.heard(to, true)
+    assert.deepEqual(
+      told,
+      [romeo, juliet].flatMap(to => [`lost ${to}`, `back ${to}`]),
+    )
+    trust.heard(romeo, true)
+    assert.equal(told.length, 4)
+    mock.timers.tick(2_000)
+    assert.equal(told.length, 4)
+    assert.equal(trust.isTrusted(romeo), true)
+  })
+
+  test('the first who is gone tells that the server was restarted', () => {
+    trust.opened(true)
+    for (const to of ['juliet@verona/desk', romeo]) hold(to, to)
+    trust.answered('juliet@verona/desk', pings[0]?.id ?? '', true)
+    told.length = 0
+    trust.answered(romeo, pings[1]?.id ?? '', false)
+    assert.deepEqual(told, [])
+    mock.timers.tick(1_500)
+    assert.deepEqual(told, [`told ${romeo}`])
   })
 
   test('an answer of an earlier stream says nothing, and one to nothing of ours is not taken', () => {

@@ -10,6 +10,8 @@ export interface Held {
 export interface ResourceTrustOptions {
   /** Asks the resource (XEP-0199); the id comes back in the answer. */
   ping(fullJid: string, id: string): void
+  /** What the server told the resource last may not have reached it: it is gone, or somebody new has its name. */
+  onLost?(fullJid: string): void
   /** The server or the resource says that it is not there, or nobody answers. */
   onGone(fullJid: string): void
   /** The time of mistrust is over. */
@@ -22,6 +24,11 @@ export interface ResourceTrustOptions {
 
 const windowMs = 120_000
 const answerMs = 10_000
+/**
+ * After a restart of the server whoever answers may be a client that has just come back, and knows nothing: it says so within
+ * this time, by presence or a join.
+ */
+const graceMs = 1_500
 /** Of one resource. */
 const maxHeldItems = 1_000
 const maxHeldBytes = 256 * 1024
@@ -55,6 +62,7 @@ export class ResourceTrust {
   #heldBytes = 0
   #pingCount = 0
   #isOnline = false
+  #isRestart = false
   #window: NodeJS.Timeout | undefined
 
   constructor(options: ResourceTrustOptions) {
@@ -65,9 +73,13 @@ export class ResourceTrust {
     return this.#heldBytes
   }
 
-  /** There is a new stream. `isMistrusted`: the server may have lost resources since the last. */
-  opened(isMistrusted: boolean): void {
+  /**
+   * There is a new stream. `isMistrusted`: the server may have lost resources since the last. `isRestart`: it has been restarted, as
+   * far as is known; the first resource that is gone tells that as well.
+   */
+  opened(isMistrusted: boolean, isRestart = false): void {
     this.#isOnline = true
+    this.#isRestart = isMistrusted && isRestart
     this.#trusted.clear()
     this.#gone.clear()
     clearTimeout(this.#window)
@@ -111,12 +123,14 @@ export class ResourceTrust {
     if (!this.#trusted.has(fullJid) && !this.#gone.has(fullJid)) this.#ask(fullJid)
   }
 
-  /** The resource spoke. */
-  heard(fullJid: string): void {
+  /** The resource spoke; `isPresence`: it said that it is available. */
+  heard(fullJid: string, isPresence = false): void {
     if (this.#window === undefined && this.#asked.size === 0) return
+    const isAnew = isPresence && this.#isRestart && !this.#trusted.has(fullJid) && !this.#gone.has(fullJid)
     this.#gone.delete(fullJid)
     if (this.#window !== undefined) this.#trusted.add(fullJid)
-    for (const held of this.#settle(fullJid)) held.release()
+    if (isAnew) this.#options.onLost?.(fullJid)
+    for (const held of this.#settle(fullJid)) isAnew ? held.giveBack() : held.release()
   }
 
   /** The resource is known to be gone. */
@@ -129,6 +143,7 @@ export class ResourceTrust {
     if (!id.startsWith(idPrefix)) return false
     if (this.#asked.get(fullJid)?.id !== id) return true
     if (isGone) this.#notThere(fullJid)
+    else if (this.#isRestart) this.#awaitPresence(fullJid)
     else this.heard(fullJid)
     return true
   }
@@ -166,9 +181,24 @@ export class ResourceTrust {
     }
   }
 
+  /** It is there; whether it is the one that was told before will show in a moment. */
+  #awaitPresence(fullJid: string): void {
+    const asked = this.#asked.get(fullJid)
+    if (asked === undefined) return
+    clearTimeout(asked.timer)
+    this.#openPings--
+    asked.id = ''
+    asked.timer = setTimeout(() => this.heard(fullJid), graceMs)
+    this.#askNext()
+  }
+
   #notThere(fullJid: string): void {
-    if (this.#window !== undefined) this.#gone.add(fullJid)
+    if (this.#window !== undefined) {
+      this.#gone.add(fullJid)
+      this.#isRestart = true
+    }
     const all = this.#settle(fullJid)
+    this.#options.onLost?.(fullJid)
     this.#options.onGone(fullJid)
     for (const held of all) held.giveBack()
   }

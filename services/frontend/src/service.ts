@@ -102,10 +102,10 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       // One of an earlier stream is asked anew.
       link.component?.send({ stanzas: [ping], onReopened: () => undefined })
     },
-    onGone: fullJid => {
+    onLost: fullJid => {
       for (const line of recent.takeUncertain(fullJid)) returned.give(line, 'uncertain', () => undefined)
-      dispatch.resourceGone(fullJid)
     },
+    onGone: fullJid => dispatch.resourceGone(fullJid),
     onOver: () => recent.forgetUncertain(),
     onHeld: bytes => {
       metrics.held.set(bytes)
@@ -143,6 +143,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
   }
   const openComponent = (origin: () => Origin) => {
     let streams = 0
+    let isServerGone = false
     const component = new Component({
       host: config.service.server,
       port: config.service.port,
@@ -152,12 +153,13 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       maxStanzaBytes: config.frontend.maxStanzaBytes,
       log,
       onStanza,
-      onOnline: () => {
+      onOnline: failures => {
         metrics.connected.set(1)
         gap.ended()
         const how = streams++ === 0 ? origin() : 'after-death'
         dispatch.departures.opened(how === 'after-death')
-        trust.opened(how === 'after-death')
+        trust.opened(how === 'after-death', isServerGone || failures > 0)
+        isServerGone = false
         if (how !== 'handed-over') announceStream({ bus, instance, log })
       },
       onOffline: () => {
@@ -167,7 +169,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         gap.began()
         recent.lost(fullJid => dispatch.departures.leftAt(fullJid))
         trust.lost()
-        dispatch.departures.lost()
+        isServerGone = dispatch.departures.lost()
       },
       onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
       onDiscarded: (reason, stanzas) => metrics.dropped.inc({ kind: 'stanza', reason }, stanzas),

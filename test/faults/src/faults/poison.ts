@@ -34,11 +34,10 @@ export const poisonStanza: Fault = {
   topology: { prosody: 'component_stanza_size_limit = 3000' },
   async inject({ system, load, miss }) {
     const before = await system.deadItems()
-    // Each letter in a colour of its own: markup of dozens of bytes for each.
-    const text = Array.from({ length: 105 }, (_, index) => `\u0003${String(2 + (index % 12)).padStart(2, '0')}x`).join(
-      '',
-    )
-    load.poison(text)
+    // Every other letter with its colours exchanged, all of them bold, italic, underlined, struck out and monospaced: more than a
+    // hundred bytes of markup for each. Prosody looks at what it has not parsed whenever it has read 8 KiB.
+    const letters = '\u0016x'.repeat(120)
+    load.poison(`\u0002\u001d\u001f\u001e\u0011\u000304,02${letters}`)
     await oneDead({ system, miss }, before)
   },
   // The stream that it ends takes with it what the server had written and we had not read.
