@@ -27,6 +27,8 @@ export interface GatewayParts {
   seal(plaintext: string): Sealed
   /** What service discovery says of that kind of JID. */
   features(kind: EntityKind): readonly string[]
+  /** There is a new stream, and clients may have been lost with the last one. */
+  isInDoubt(): boolean
   /** Whether a stanza from our own domain is of a user that this process plays. */
   isOwnUser(stanza: Element): boolean
   /** Writes stanzas that answer a stanza, rather than an event. */

@@ -69,6 +69,11 @@ export class ResourceTrust {
     this.#options = options
   }
 
+  /** It is a time of mistrust. */
+  get isInDoubt(): boolean {
+    return this.#window !== undefined
+  }
+
   get heldBytes(): number {
     return this.#heldBytes
   }

@@ -82,6 +82,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     processId: bus.processId,
     seal: plaintext => key.seal(plaintext),
     features: kind => [...new Set(xeps.flatMap(xep => xep.announce?.(kind, manifest.current) ?? []))].sort(),
+    isInDoubt: () => trust.isInDoubt,
     isOwnUser: stanza => canary?.isFrom(stanza) === true,
     write: xml => {
       if (link.component !== undefined)

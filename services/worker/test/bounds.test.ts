@@ -66,7 +66,14 @@ test('clients, rooms, ids and passwords have limits, and each is answered', asyn
       for (let i = 0; i < 50; i++)
         neighbours.send(user, name, {
           $case: 'joinRoom',
-          value: { room: address(`room${i}`, 'romeo'), password: undefined, hasMucElement: true, show: 0, status: '' },
+          value: {
+            room: address(`room${i}`, 'romeo'),
+            password: undefined,
+            hasMucElement: true,
+            show: 0,
+            status: '',
+            inDoubt: false,
+          },
         })
     await neighbours.hears(user, new RegExp(`^${names[19]}: refused \\S+ rate-limited`))
     await neighbours.stored(

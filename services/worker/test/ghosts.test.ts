@@ -173,6 +173,7 @@ test('a new nick of the user’s own choice is told, from the one that clients k
   const value = {
     room: { name: room, node: room, resource: 'montague' },
     hasMucElement: false,
+    inDoubt: false,
     show: 0 as const,
     status: '',
   }

@@ -201,9 +201,24 @@ export class Neighbours implements AsyncDisposable {
     this.send(user, resource, { $case: 'setPresence', value }, undefined, generation)
   }
 
-  join(user: string, resource: string, room: string, nick: string, stanzaId?: string, password?: string): void {
+  join(
+    user: string,
+    resource: string,
+    room: string,
+    nick: string,
+    stanzaId?: string,
+    password?: string,
+    inDoubt = false,
+  ): void {
     const sealed = password === undefined ? undefined : this.#seal(password)
-    const value = { room: address(room, nick), password: sealed, hasMucElement: true, show: 0 as const, status: '' }
+    const value = {
+      room: address(room, nick),
+      password: sealed,
+      hasMucElement: true,
+      show: 0 as const,
+      status: '',
+      inDoubt,
+    }
     this.send(user, resource, { $case: 'joinRoom', value }, stanzaId)
   }
 

@@ -164,6 +164,18 @@ test('what is returned after a client has joined again comes before what is said
   }
 })
 
+test('a frontend that may be returning lines is asked, also before it has told every session of its new stream', async () => {
+  const mercutio = 'mercutio@example.org'
+  await neighbours.register(mercutio, 'mercutio')
+  neighbours.presence(mercutio, 'phone')
+  neighbours.join(mercutio, 'phone', 'flock', 'mercutio')
+  const joined = await neighbours.hears(mercutio, /phone: subject flock/)
+  assert.ok(!neighbours.told(mercutio).some(line => line.includes('awaited')))
+  neighbours.join(mercutio, 'phone', 'flock', 'mercutio', 'again', undefined, true)
+  const awaited = await neighbours.hears(mercutio, /phone: returns of flock awaited/, joined)
+  await neighbours.hears(mercutio, /phone: subject flock/, awaited)
+})
+
 test('a client that signs in again under its name after a new stream is told how the gateway is, once', async () => {
   const tybalt = 'tybalt@example.org'
   await neighbours.register(tybalt, 'tybalt')

@@ -97,6 +97,7 @@ function join(stanza: OutboundStanza, mucElement: Element | undefined, gateway: 
     maxHistoryStanzas: mucElement && historyOf(mucElement),
     show: showOf(stanza.element),
     status: statusOf(stanza.element),
+    inDoubt: gateway.parts.isInDoubt(),
   }
   // An update of somebody who is not signed in is no reason to sign in: only a join is.
   const session = mucElement === undefined ? 'required' : 'login'

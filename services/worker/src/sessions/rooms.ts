@@ -27,6 +27,8 @@ export function joinRoom(session: Session, command: Command, value: JoinRoom): v
   if (to.resource === '') throw new NetworkError('bad-address', 'A room is entered with a nick.')
   if (!session.context.manifest.hasRooms) throw new NetworkError('not-supported', 'This network has no rooms.')
   const { resource, stanzaId } = command
+  // The frontend's word may be here before what it tells every session of its new stream.
+  if (value.inDoubt) session.doubtJoins()
   const known = session.rooms.find(to)
   assertJoinFits(session, command, value, known)
   const room = session.rooms.obtain(to)

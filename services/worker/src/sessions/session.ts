@@ -193,9 +193,14 @@ export class Session {
 
   /** There is a new stream to the XMPP server, which may have lost every client. */
   doubt(): void {
+    this.doubtJoins()
+    this.resources.doubt()
+  }
+
+  /** Frontends may be returning lines of rooms for a while. */
+  doubtJoins(): void {
     const { clock, limits } = this.context
     this.#doubtedUntil = clock.monotonic() + limits.doubtMs
-    this.resources.doubt()
   }
 
   /** Clients that join now may have lost lines on their way. */
