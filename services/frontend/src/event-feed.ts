@@ -61,6 +61,7 @@ export class EventFeed {
   readonly #told = new ToldLines()
   #held: (readonly [Delivery<Event>, LaneState])[] = []
   #holdTimer: NodeJS.Timeout | undefined
+  #count = 0
   #isPaused = false
   #isClosed = false
 
@@ -165,6 +166,7 @@ export class EventFeed {
       metrics.unconfirmed.dec()
     }
     const telling: Telling = {
+      order: ++this.#count,
       event: item,
       state,
       done: () => {
@@ -208,6 +210,7 @@ export class EventFeed {
       else if (isTrusted(resource)) this.#send(parts, [resource], deaths)
       else {
         trust.hold(fullJid, {
+          order: telling.order,
           bytes: eventCodec.sizeOf(event),
           release: () => this.#route(parts, [resource], Math.max(deaths, again)),
           giveBack: () => this.#giveBack(parts, resource),
@@ -318,6 +321,8 @@ export function undeliverable(domain: string, to: string): string {
 
 /** An event on its way. */
 interface Telling {
+  /** Its number among all that came. */
+  readonly order: number
   readonly event: Event
   readonly state: LaneState
   /** It is told, or has gone another way. */

@@ -21,9 +21,11 @@ describe('trust in resources', () => {
       onHeld: () => undefined,
     })
   })
-  const hold = (name: string, to = romeo, bytes = 10) =>
+  let count = 0
+  const hold = (name: string, to = romeo, order = ++count) =>
     trust.hold(to, {
-      bytes,
+      order,
+      bytes: 10,
       release: () => told.push(`told ${name}`),
       giveBack: () => told.push(`back ${name}`),
     })
@@ -43,6 +45,16 @@ describe('trust in resources', () => {
     assert.deepEqual(told, ['told one', 'told two'])
     assert.equal(trust.isTrusted(romeo), true)
     assert.equal(trust.heldBytes, 0)
+  })
+
+  test('what a stream died with is told before what came while there was none', () => {
+    trust.opened(true)
+    hold('three', romeo, 3)
+    hold('four', romeo, 4)
+    hold('one', romeo, 1)
+    hold('two', romeo, 2)
+    trust.answered(romeo, pings[0]?.id ?? '', false)
+    assert.deepEqual(told, ['told one', 'told two', 'told three', 'told four'])
   })
 
   test('what is for who is gone goes back, also what comes later; until it speaks', () => {

@@ -1,5 +1,7 @@
 /** One thing to be told to a resource that has to be asked first whether it is there. */
 export interface Held {
+  /** Grows with the time at which it came first: what a stream died with may come again behind what came later. */
+  readonly order: number
   readonly bytes: number
   /** The resource is there, and it is this one's turn. */
   release(): void
@@ -117,7 +119,8 @@ export class ResourceTrust {
   hold(fullJid: string, held: Held): void {
     if (this.#gone.has(fullJid)) return held.giveBack()
     const asked = this.#ask(fullJid)
-    asked.held.push(held)
+    const younger = asked.held.findLastIndex(({ order }) => order < held.order) + 1
+    asked.held.splice(younger, 0, held)
     asked.bytes += held.bytes
     this.#changeHeld(held.bytes)
     if (asked.held.length > maxHeldItems || asked.bytes > maxHeldBytes) this.#notThere(fullJid)
