@@ -107,6 +107,8 @@ export class Dispatch {
 
   #heard({ from, name, type }: OutboundStanza): void {
     this.departures.heard(from)
+    // What an answer says is for whoever asked to tell: any client that has the resource's name by now gives it.
+    if (name === 'iq' && type === 'result') return
     // A client that has just been connected says first that it is there.
     this.#resources.trust.heard(from, name === 'presence' && type === '')
   }

@@ -22,6 +22,8 @@ const sm = 'urn:xmpp:sm:3'
 const retryMs = 250
 const rejoinMs = 1000
 const stepMs = 75_000
+/** For what the own server answers by itself: one that is being stopped may take a connection and never answer on it. */
+const serverStepMs = 10_000
 
 /**
  * An XMPP client that stays in one room at the gateway: reads only what the load needs, keeps stream management (XEP-0198),
@@ -43,6 +45,7 @@ export class XmppPeer implements AsyncDisposable {
   #isJoined = false
   #isRegistered = false
   #trouble = 'never any trouble'
+  #lastText = ''
   #running: Promise<void> | undefined
 
   constructor(options: XmppPeerOptions) {
@@ -128,11 +131,11 @@ export class XmppPeer implements AsyncDisposable {
     try {
       const header = `<?xml version="1.0"?><stream:stream to="${domain}" version="1.0" xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams">`
       const plain = Buffer.from(`\0${name}\0${password}`).toString('base64')
-      await this.#ask(header, text => text.startsWith('<stream:features'))
-      await this.#ask(`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">${plain}</auth>`, text =>
-        text.startsWith('<success'),
-      )
-      await this.#ask(header, text => text.startsWith('<stream:features'))
+      const hasFeatures = (text: string): boolean => text.startsWith('<stream:features')
+      const auth = `<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">${plain}</auth>`
+      await this.#ask(header, hasFeatures, serverStepMs)
+      await this.#ask(auth, text => text.startsWith('<success'), serverStepMs)
+      await this.#ask(header, hasFeatures, serverStepMs)
       if (this.#stream !== undefined && (await this.#resume(this.#stream))) return
       await this.#begin()
     } catch (error) {
@@ -202,16 +205,21 @@ export class XmppPeer implements AsyncDisposable {
   }
 
   /** Sends something and waits for what it asks for. */
-  #ask(text: string, wanted: (text: string) => boolean): Promise<string> {
+  #ask(text: string, wanted: (text: string) => boolean, withinMs = stepMs): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>()
     const socket = this.#socket
-    const fail = (): void => reject(new Error(`${this.name} came no further than ${text.slice(0, 120)}`))
+    const fail = (): void =>
+      reject(
+        new Error(
+          `${this.name} came no further than ${text.slice(0, 60)}; the last it was told: ${this.#lastText.slice(0, 200)}`,
+        ),
+      )
     // A connection that is over already will not tell so again.
     if (socket === undefined || socket.destroyed) fail()
     const timer = setTimeout(() => {
       socket?.destroy()
       fail()
-    }, stepMs)
+    }, withinMs)
     socket?.once('close', fail)
     this.#waiting = { asked: text, wanted, resolve }
     this.#send(text)
@@ -232,6 +240,7 @@ export class XmppPeer implements AsyncDisposable {
 
   #onText(text: string): void {
     const at = performance.now()
+    this.#lastText = text
     if (isStanza(text)) {
       if (this.#stream !== undefined) this.#stream.received++
       if (text.startsWith('<message')) this.#options.onMessage(text, at)
