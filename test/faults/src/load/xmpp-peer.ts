@@ -211,7 +211,7 @@ export class XmppPeer implements AsyncDisposable {
     const fail = (): void =>
       reject(
         new Error(
-          `${this.name} came no further than ${text.slice(0, 60)}; the last it was told: ${this.#lastText.slice(0, 200)}`,
+          `${this.name} came no further than ${text.slice(0, 60)}; the last it was told: ${this.#lastText.slice(-400)}`,
         ),
       )
     // A connection that is over already will not tell so again.
@@ -234,13 +234,15 @@ export class XmppPeer implements AsyncDisposable {
     if (this.#stream !== undefined)
       for (const stanza of text.split(/(?<=\/>)(?=<presence)/)) if (isStanza(stanza)) this.#unacknowledged.push(stanza)
     // An answer to the request tells how much of it was taken; one in 16 is asked for.
-    const isTime = this.#stream !== undefined && (this.#acknowledged + this.#unacknowledged.length) % 16 === 0
+    // Before a login nothing else may be said.
+    const isTime =
+      this.#stream !== undefined && isStanza(text) && (this.#acknowledged + this.#unacknowledged.length) % 16 === 0
     if (this.#socket?.writable) this.#socket.write(isTime ? `${text}<r xmlns="${sm}"/>` : text)
   }
 
   #onText(text: string): void {
     const at = performance.now()
-    this.#lastText = text
+    this.#lastText = `${this.#lastText.slice(-300)}${text}`
     if (isStanza(text)) {
       if (this.#stream !== undefined) this.#stream.received++
       if (text.startsWith('<message')) this.#options.onMessage(text, at)
