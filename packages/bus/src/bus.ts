@@ -88,7 +88,7 @@ const defaultTimings: Timings = {
   leaseMs: 12_000,
   deathMs: 15_000,
   readerHeartbeatMs: 5000,
-  commitMs: 50,
+  commitMs: 30,
   purgeMs: 5000,
   ackTimeoutMs: 1500,
   fullPatienceMs: 2000,

@@ -24,6 +24,8 @@ export type Excuse =
 /** One line and what became of it. Times are in ms of one monotonic clock. */
 export interface Entry {
   saidAt: number
+  /** When the IRC server was known to have taken it: it was handed on about then. At first when it was said. */
+  takenAt: number
   /** How often it was said: a line that IRC heard twice is expected twice of whoever listens to IRC. */
   said: number
   heardAt: number
@@ -67,7 +69,12 @@ export class Ledger {
   said(stream: Stream, number: number, at: number): void {
     const entry = this.#entry(stream, number)
     entry.said++
-    if (entry.said === 1) entry.saidAt = at
+    if (entry.said === 1) entry.saidAt = entry.takenAt = at
+  }
+
+  /** The speaker's server has answered what was asked behind it. */
+  taken(stream: Stream, number: number, at: number): void {
+    this.#entry(stream, number).takenAt = at
   }
 
   /** The listener heard it; perhaps before the ledger was told that it was said. */
@@ -190,7 +197,7 @@ export class Ledger {
     const { entries } = this.#book(stream)
     let entry = entries.get(number)
     if (entry === undefined) {
-      entry = { saidAt: 0, said: 0, heardAt: 0, heard: 0, refusal: undefined, excuse: undefined }
+      entry = { saidAt: 0, takenAt: 0, said: 0, heardAt: 0, heard: 0, refusal: undefined, excuse: undefined }
       entries.set(number, entry)
     }
     return entry

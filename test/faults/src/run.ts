@@ -64,6 +64,8 @@ export interface Result {
   readonly recoveryMs: number
   /** Lines a second that were said before the fault. */
   readonly linesPerSecond: number
+  /** Room lines to XMPP that are missing: of those that are said in private no server keeps any for a nick without an account. */
+  readonly missingInRooms: number
   /** QUIT, PART and KICK of users on IRC, and how often XMPP clients were told of being out of their room. */
   readonly departures: number
   readonly removals: number
@@ -174,8 +176,8 @@ function excuseGaps(load: Load, gap: Gap, at: number, stopped: number, movements
     const isPrivate = stream.key.startsWith('p')
     if (gap === 'killed, in private' && !isPrivate) continue
     const own = gaps.get(isPrivate && gap === 'frozen' ? `${stream.user} in private` : stream.user) ?? []
-    if (own.some(({ from, until }) => entry.saidAt >= from && entry.saidAt <= until))
-      load.ledger.excuse(stream, number, entry.saidAt < at ? 'in flight' : 'not connected')
+    if (own.some(({ from, until }) => entry.takenAt >= from && entry.saidAt <= until))
+      load.ledger.excuse(stream, number, entry.takenAt < at ? 'in flight' : 'not connected')
   }
 }
 
@@ -212,6 +214,9 @@ function report(
     if (entry.heardAt > at - lastMomentMs && entry.heardAt <= at + transitMs) handledBefore++
     if (entry.heardAt > at && entry.heardAt < (back.get(stream.user) ?? stopped)) handledDuring++
   }
+  let missingInRooms = 0
+  for (const { stream, entry } of ledger.lines(stream => !isToIrc(stream)))
+    if (!stream.key.startsWith('p') && entry.heard === 0 && entry.excuse !== undefined) missingInRooms++
   return {
     fault: fault.name,
     toIrc: ledger.judge(isToIrc),
@@ -223,6 +228,6 @@ function report(
     linesPerSecond: Math.round(linesPerSecond),
     departures: gone.length,
     removals: load.removals.length,
-    ...{ handledBefore, handledDuring, notes, misses },
+    ...{ missingInRooms, handledBefore, handledDuring, notes, misses },
   }
 }

@@ -300,8 +300,10 @@ export class Load implements AsyncDisposable {
 
   #onPair(user: string, line: IrcLine, at: number): void {
     const asked = this.#asked.get(user)
-    if (line.command === 'PONG') asked?.shift()
-    else if (line.command === '401' || line.command === '403' || line.command === '404') {
+    if (line.command === 'PONG') {
+      const number = asked?.shift()
+      if (number !== undefined) this.#ledger.taken(this.#stream(pair(user), user, user), number, at)
+    } else if (line.command === '401' || line.command === '403' || line.command === '404') {
       const number = asked?.[0]
       if (number !== undefined) this.#ledger.refused(this.#stream(pair(user), user, user), number, line.command)
     } else if (line.command === 'PRIVMSG') {
