@@ -72,9 +72,10 @@ export class Ledger {
     if (entry.said === 1) entry.saidAt = entry.takenAt = at
   }
 
-  /** The speaker's server has answered what was asked behind it. */
+  /** The speaker's server has answered what was asked behind it; the answer may belong to a line of an earlier ledger. */
   taken(stream: Stream, number: number, at: number): void {
-    this.#entry(stream, number).takenAt = at
+    const entry = this.#book(stream).entries.get(number)
+    if (entry !== undefined) entry.takenAt = at
   }
 
   /** The listener heard it; perhaps before the ledger was told that it was said. */
