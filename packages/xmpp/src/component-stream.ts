@@ -1,8 +1,8 @@
 /// <reference path="./xmpp-component.d.ts" />
-import { Socket } from 'node:net'
 import { type ComponentEntity, component } from '@xmpp/component'
 import type { Element } from './element.ts'
 import { LifeProbe } from './life-probe.ts'
+import { PatientSocket } from './patient-socket.ts'
 import { type ParserLimits, StanzaParser } from './stanza-parser.ts'
 
 /** Fields first, then a fixed sentence. Which component it is, the caller's log says itself. */
@@ -204,11 +204,10 @@ export class ComponentStream {
         super(limits)
       }
     }
-    entity.Socket = class extends Socket {
+    // Text, as the library decodes each chunk by itself, which breaks characters that lie across two.
+    entity.Socket = class extends PatientSocket {
       constructor() {
         super()
-        // The library decodes each chunk by itself, which breaks characters that lie across two.
-        this.setEncoding('utf8')
         this.setNoDelay(true)
         this.setKeepAlive(true, 30_000)
       }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitUntil } from '@spectrum/stack'
+import { ComponentStream } from '../src/component-stream.ts'
 import { Component, type Element, textOf } from '../src/index.ts'
 import { UnrulyServer } from './server.ts'
 
@@ -42,6 +43,43 @@ describe('a component of a server that misbehaves', { concurrency: true }, () =>
       await waitUntil(() => server.sockets.length === 2 && component.isOnline, { deadlineMs: 15_000 })
     })
   }
+
+  test('what the server said before its end is read, though what we write meanwhile fails', async context => {
+    await using server = await UnrulyServer.start()
+    let isOnline = false
+    let read = 0
+    const stream = new ComponentStream(
+      {
+        host: '127.0.0.1',
+        port: server.port,
+        domain: 'gw.localhost',
+        secret: server.secret,
+        limits: { maxDepth: 64, maxStanzaLength: 20_000, maxPendingLength: 1_000_000 },
+        log: { info: () => undefined, warn: () => undefined },
+      },
+      {
+        onOnline: () => {
+          isOnline = true
+        },
+        onOffline: () => {
+          isOnline = false
+        },
+        onStanza: () => void read++,
+        onDrain: () => undefined,
+      },
+    )
+    context.after(() => stream.stop())
+    stream.start()
+    await waitUntil(() => isOnline)
+    server.last.setNoDelay(true)
+    // In one turn of the event loop: nothing is read in between.
+    server.last.write('<message/>'.repeat(1_000))
+    server.last.resetAndDestroy()
+    for (let n = 0; n < 3; n++) stream.write('<message/>')
+    await waitUntil(() => !isOnline)
+    assert.equal(read, 1_000)
+    await waitUntil(() => isOnline, { deadlineMs: 15_000 })
+  })
 
   test('reads characters that lie across two chunks, and stanzas that are too large as empty ones', async context => {
     await using server = await UnrulyServer.start()
