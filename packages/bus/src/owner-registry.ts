@@ -153,7 +153,7 @@ export class OwnerRegistry implements Owners {
 
   #onRenewed(lapsed: boolean): void {
     if (lapsed) this.#suspendAll('the lease had run out')
-    else this.#confirmAll([...this.#held.values()].filter(held => held.isSuspended))
+    else this.#confirmAll([...this.#held.values()].filter(held => held.isSuspended || held.isUnconfirmed))
   }
 
   /** Others may have thought us dead: nothing may be done until every record is confirmed to be ours. */
@@ -185,6 +185,8 @@ export class OwnerRegistry implements Owners {
    * revision that was seen last: an emptied server counts from one again, and gives the number to whoever came first.
    */
   async #confirm(held: HeldResource): Promise<void> {
+    // What fails here is tried again at the next renewal.
+    held.isUnconfirmed = true
     const record = { process: this.#process, epoch: held.epoch }
     const entry = await this.#table.get(held.resource)
     if (entry && !this.#isMine(held, entry)) return held.lose('another process took it over')
@@ -198,6 +200,7 @@ export class OwnerRegistry implements Owners {
       if (!(await this.#isStillMine(held))) return held.lose('another process took it over')
     }
     held.isSuspended = false
+    held.isUnconfirmed = false
   }
 
   #isMine(held: HeldResource, { value }: Entry<OwnerRecord>): boolean {
@@ -218,6 +221,8 @@ class HeldResource implements Ownership {
   revision: number
   /** Waits for confirmation after a lapse. */
   isSuspended = false
+  /** Its record is being written again, and is perhaps missing. */
+  isUnconfirmed = false
   readonly #registry: OwnerRegistry
   readonly #lost: Listeners<[reason: string]>
   #lostReason: string | undefined

@@ -37,6 +37,7 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'older-epoch': 'An event of a backend that another worker has taken over since.',
   'told-before': 'A line of the past that the worker which ran the backend before had told already.',
   poison: 'The XMPP server closes the stream for this stanza.',
+  'not-restored': 'A room of a stored session that the network, as it is configured now, does not know.',
   'standing-by': 'An answer written when this frontend no longer holds the component.',
   'unknown-event': 'An event that this version does not know.',
   // ---- in the worker

@@ -64,6 +64,8 @@ export class ComponentStream {
   #isStopped = false
   #isPaused = false
   #attempt = 0
+  /** Connections begun since the last stream. */
+  #tries = 0
   #conflicts = 0
   #onlineAt = 0
   /** The last trouble that was logged, so that a server away for hours costs one line. */
@@ -184,6 +186,7 @@ export class ComponentStream {
     const { socket } = this.#entity
     if (socket === null || socket.destroyed) return
     const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
+    this.#deliverEarly()
     socket.resume()
     // RFC 6120 section 4.4: the server answers with its own closing tag and ends the connection. To end our side of it as well
     // makes some servers discard what they were about to send us.
@@ -231,6 +234,7 @@ export class ComponentStream {
 
   #onConnecting(): void {
     this.#early = []
+    this.#tries++
     // What the next disconnect waits; the library reads it then.
     this.#entity.reconnect.delay = this.#nextDelay()
     clearTimeout(this.#watchdog)
@@ -262,8 +266,9 @@ export class ComponentStream {
     clearTimeout(this.#watchdog)
     this.#isOnline = true
     this.#told = ''
-    // One try is this one.
-    const failures = Math.max(0, this.#attempt - 1)
+    // One of them is this one.
+    const failures = this.#tries - 1
+    this.#tries = 0
     this.#attempt = 0
     this.#entity.reconnect.delay = this.#nextDelay()
     const { host, port } = this.#options

@@ -160,6 +160,8 @@ export class Component {
   /** Waits until the server has confirmed what was sent, `deadlineMs` at most, then ends the stream. Returns what is unconfirmed. */
   async stop(deadlineMs = 5_000): Promise<number> {
     const unconfirmed = this.isOnline ? await this.#output.settled(deadlineMs) : this.backlog
+    // Behind the end of a stream nothing may follow, and what is written to a server that has gone costs what it said last.
+    this.#output.hush(true)
     await this.#stream.stop()
     return unconfirmed
   }

@@ -45,7 +45,7 @@ export class Departures {
 
   /** There is a new stream. `isMistrusted`: the server may have been restarted since the last. */
   opened(isMistrusted: boolean): void {
-    if (!isMistrusted) return
+    if (!isMistrusted && this.#missing.size === 0) return
     clearTimeout(this.#return)
     this.#return = setTimeout(() => this.#returned(), this.#options.returnMs ?? returnMs)
     this.#return.unref()
@@ -58,6 +58,8 @@ export class Departures {
 
   /** The stream is gone: whoever was about to leave may have gone with the server only. True when there is such a one. */
   lost(): boolean {
+    // It runs while clients can return.
+    clearTimeout(this.#return)
     const isServerGoing = [...this.#held.values()].some(({ isWhole }) => isWhole)
     for (const [fullJid, { timer }] of this.#held) {
       clearTimeout(timer)

@@ -28,6 +28,8 @@ export interface Resources {
   readonly trust: ResourceTrust
   readonly recent: RecentLines
   readonly returned: ReturnedLines
+  /** A resource spoke: another frontend may have to know. */
+  onHeard(user: string, fullJid: string, isPresence: boolean): void
   /** How long a resource that is gone after a new stream may take to return. Milliseconds. */
   readonly returnMs: number
 }
@@ -105,12 +107,19 @@ export class Dispatch {
     }
   }
 
-  #heard({ from, name, type }: OutboundStanza): void {
-    this.departures.heard(from)
+  #heard({ user, from, name, type }: OutboundStanza): void {
     // What an answer says is for whoever asked to tell: any client that has the resource's name by now gives it.
-    if (name === 'iq' && type === 'result') return
+    if (name === 'iq' && type === 'result') return this.departures.heard(from)
     // A client that has just been connected says first that it is there.
-    this.#resources.trust.heard(from, name === 'presence' && type === '')
+    const isPresence = name === 'presence' && type === ''
+    this.heard(from, isPresence)
+    this.#resources.onHeard(user, from, isPresence)
+  }
+
+  /** A resource spoke, here or to another frontend. */
+  heard(fullJid: string, isPresence: boolean): void {
+    this.departures.heard(fullJid)
+    this.#resources.trust.heard(fullJid, isPresence)
   }
 
   /** The trace of a message begins here; its context travels with the command. */

@@ -81,6 +81,12 @@ export class Outbox {
     return this.#isCongested
   }
 
+  /** Takes commands again, after an {@link abandon} by which this process only gave the component up. */
+  reopen(): void {
+    this.#isClosed = false
+    this.#isStopping = false
+  }
+
   /** From now on no lookup or login is tried again: what waits for one is answered with an error. */
   giveUpWaiting(): void {
     this.#isStopping = true

@@ -27,6 +27,8 @@ export interface PeerListener {
   onLeft(process: string): void
   /** A connection was ended to make room for this process's own. */
   onRoomMade(): void
+  /** A resource whose events this process tells spoke to another; `isPresence`: it said that it is available. */
+  onHeard(fullJid: string, isPresence: boolean): void
 }
 
 /** The words of notifications between frontends. */
@@ -36,6 +38,10 @@ const takeOverWord = 'take-over'
 const joiningWord = 'joining'
 const leftWord = 'left'
 const roomMadeWord = 'room-made'
+const heardWord = 'heard'
+
+/** Who speaks and speaks again is told of once in so long. */
+const heardMs = 1_000
 
 /**
  * What frontends of one instance tell each other. A server with several connections of the component chooses by itself which of
@@ -44,6 +50,9 @@ const roomMadeWord = 'room-made'
 export class Peers implements Disposable {
   readonly #options: PeersOptions
   #subscriptions: Disposable[] = []
+  /** Told of lately, and when that is forgotten. */
+  #heard = new Set<string>()
+  #heardUntil = 0
 
   constructor(options: PeersOptions) {
     this.#options = options
@@ -69,6 +78,10 @@ export class Peers implements Disposable {
         if (text(payload) !== bus.processId) listener.onLeft(text(payload))
       }),
       bus.onNotify(own(roomMadeWord), () => listener.onRoomMade()),
+      bus.onNotify(own(heardWord), payload => {
+        const [kind = '', fullJid = ''] = split(text(payload))
+        listener.onHeard(fullJid, kind === 'presence')
+      }),
     ]
   }
 
@@ -106,6 +119,22 @@ export class Peers implements Disposable {
     bus.notify(processTopic(instance, to, roomMadeWord), Buffer.from(bus.processId))
   }
 
+  /** A resource spoke: who tells its events, where that is another, knows from this that it is there. */
+  tellHeard(user: string, fullJid: string, isPresence: boolean): void {
+    const { bus, instance, tellerOf } = this.#options
+    const teller = tellerOf(user)
+    if (teller === undefined) return
+    const now = performance.now()
+    if (now > this.#heardUntil) {
+      this.#heard.clear()
+      this.#heardUntil = now + heardMs
+    }
+    if (!isPresence && this.#heard.has(fullJid)) return
+    this.#heard.add(fullJid)
+    const kind = isPresence ? 'presence' : 'other'
+    bus.notify(processTopic(instance, teller, heardWord), Buffer.from(`${kind} ${fullJid}`))
+  }
+
   [Symbol.dispose](): void {
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
   }
@@ -140,5 +169,8 @@ export class Peers implements Disposable {
     }
   }
 }
+
+/** The word before the first space, and what follows: a resource may have spaces in it. */
+const split = (line: string): [string, string] => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]
 
 const text = (payload: Uint8Array): string => Buffer.from(payload).toString('utf8')

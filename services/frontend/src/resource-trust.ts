@@ -14,7 +14,7 @@ export interface ResourceTrustOptions {
   ping(fullJid: string, id: string): void
   /** What the server told the resource last may not have reached it: it is gone, or somebody new has its name. */
   onLost?(fullJid: string): void
-  /** The server or the resource says that it is not there, or nobody answers. */
+  /** The server or the resource says that it is not there. Of one that does not answer nobody knows that. */
   onGone(fullJid: string): void
   /** The time of mistrust is over. */
   onOver?(): void
@@ -101,6 +101,8 @@ export class ResourceTrust {
   /** The stream is gone: whoever was asked is asked again on the next. */
   lost(): void {
     this.#isOnline = false
+    // Mistrust does not end while there is no stream.
+    clearTimeout(this.#window)
     for (const [fullJid, asked] of this.#asked) {
       clearTimeout(asked.timer)
       asked.id = ''
@@ -149,9 +151,17 @@ export class ResourceTrust {
   /** An answer to an IQ of ours; true when it was one to {@link ResourceTrustOptions.ping}. */
   answered(fullJid: string, id: string, isGone: boolean): boolean {
     if (!id.startsWith(idPrefix)) return false
-    if (this.#asked.get(fullJid)?.id !== id) return true
-    if (isGone) this.#notThere(fullJid)
-    else if (this.#isRestart) this.#awaitPresence(fullJid)
+    if (this.#asked.get(fullJid)?.id !== id) {
+      // Late, it still says that somebody is there.
+      if (!isGone && this.#gone.has(fullJid)) this.heard(fullJid)
+      return true
+    }
+    if (isGone) {
+      // Whoever says nothing may only be slow; this one is certainly gone.
+      if (this.#window !== undefined) this.#isRestart = true
+      this.#notThere(fullJid)
+      this.#options.onGone(fullJid)
+    } else if (this.#isRestart) this.#awaitPresence(fullJid)
     else this.heard(fullJid)
     return true
   }
@@ -201,13 +211,9 @@ export class ResourceTrust {
   }
 
   #notThere(fullJid: string): void {
-    if (this.#window !== undefined) {
-      this.#gone.add(fullJid)
-      this.#isRestart = true
-    }
+    if (this.#window !== undefined) this.#gone.add(fullJid)
     const all = this.#settle(fullJid)
     this.#options.onLost?.(fullJid)
-    this.#options.onGone(fullJid)
     for (const held of all) held.giveBack()
   }
 

@@ -42,6 +42,8 @@ export class ReturnedLines {
   readonly #waiting = new Map<string, Waiting[]>()
   /** Resource and room → until when, in the order of that. */
   readonly #absent = new Map<string, number>()
+  /** Resources that were gone: until when, and the rooms that they have come into since. */
+  readonly #gone = new Map<string, { readonly until: number; readonly entered: Set<string> }>()
   readonly #now: () => number
   #count = 0
   #isClosed = false
@@ -60,19 +62,34 @@ export class ReturnedLines {
     this.#add(user, { line, command: { $case: 'messagesReturned', value }, resource: '', done })
   }
 
+  /** The resource is gone: whoever comes back under its name is in none of its rooms. */
+  leaves(fullJid: string): void {
+    const now = this.#now()
+    for (const [oldest, { until }] of this.#gone) {
+      if (until > now) break
+      this.#gone.delete(oldest)
+    }
+    this.#gone.delete(fullJid)
+    this.#gone.set(fullJid, { until: now + absentMs, entered: new Set() })
+  }
+
   get hasAbsentees(): boolean {
-    return this.#absent.size > 0
+    return this.#absent.size > 0 || this.#gone.size > 0
   }
 
   /** Whether lines of the room were given back for the resource, which has not been heard to be in the room since. */
   isAbsent({ user, resource, message }: RoomLine): boolean {
-    const until = this.#absent.get(keyOf(user, resource, message.from?.node ?? ''))
-    return until !== undefined && until > this.#now()
+    const node = message.from?.node ?? ''
+    const until = this.#absent.get(keyOf(user, resource, node))
+    if (until !== undefined && until > this.#now()) return true
+    const gone = this.#gone.get(`${user}/${resource}`)
+    return gone !== undefined && gone.until > this.#now() && !gone.entered.has(node)
   }
 
   /** The resource is told what is said in the room again. */
   entered(user: string, resource: string, node: string): void {
     this.#absent.delete(keyOf(user, resource, node))
+    this.#gone.get(`${user}/${resource}`)?.entered.add(node)
   }
 
   /** The same, and the session is told so behind all lines that were given back before. */
@@ -114,10 +131,11 @@ export class ReturnedLines {
 
   async #work(user: string): Promise<void> {
     const { log, metrics } = this.#options
+    let size = maxLines
     for (;;) {
       const waiting = this.#waiting.get(user) ?? []
       if (waiting.length === 0 || this.#isClosed) break
-      const batch = nextBatch(waiting)
+      const batch = nextBatch(waiting, size)
       try {
         if (!(await this.#publish(user, batch))) {
           const lines = batch.filter(({ line }) => line !== undefined).length
@@ -125,10 +143,19 @@ export class ReturnedLines {
         }
         waiting.splice(0, batch.length)
         for (const { done } of batch) done()
+        size = maxLines
       } catch (error) {
         const { code } = NetworkError.from(error)
-        if (code !== 'unavailable' && code !== 'rate-limited')
-          log.error({ err: error, login: user }, 'lines cannot be returned')
+        if (code !== 'unavailable' && code !== 'rate-limited') {
+          log.error({ err: error, login: user, lines: batch.length }, 'lines cannot be returned')
+          // Perhaps they are too large together; one alone that cannot be carried holds up no others.
+          if (batch.length === 1) {
+            metrics.dropped.inc({ kind: 'event', reason: 'too-large' })
+            for (const { done } of waiting.splice(0, 1)) done()
+          }
+          size = 1
+          continue
+        }
         await new Promise(resolve => setTimeout(resolve, retryMs))
       }
     }
@@ -159,10 +186,10 @@ export class ReturnedLines {
 const keyOf = (user: string, resource: string, node: string): string => `${user}/${resource}\n${node}`
 
 /** Lines that follow each other, as many as one command holds; or something else, alone. */
-function nextBatch(waiting: readonly Waiting[]): readonly Waiting[] {
+function nextBatch(waiting: readonly Waiting[], size: number): readonly Waiting[] {
   const other = waiting.findIndex(({ line }) => line === undefined)
   if (other === 0) return waiting.slice(0, 1)
-  return waiting.slice(0, Math.min(maxLines, other === -1 ? maxLines : other))
+  return waiting.slice(0, other === -1 ? size : Math.min(size, other))
 }
 
 function joined(batch: readonly Waiting[]): Waiting['command'] | undefined {

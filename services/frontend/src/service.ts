@@ -106,14 +106,20 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onLost: fullJid => {
       for (const line of recent.takeUncertain(fullJid)) returned.give(line, 'uncertain', () => undefined)
     },
-    onGone: fullJid => dispatch.resourceGone(fullJid),
+    onGone: fullJid => {
+      returned.leaves(fullJid)
+      dispatch.resourceGone(fullJid)
+    },
     onOver: () => recent.forgetUncertain(),
     onHeld: bytes => {
       metrics.held.set(bytes)
       link.feed?.relieved()
     },
   })
-  const dispatch = new Dispatch(gateway, xeps, { trust, recent, returned, returnMs })
+  const dispatch = new Dispatch(gateway, xeps, {
+    ...{ trust, recent, returned, returnMs },
+    onHeard: (user, fullJid, isPresence) => peers.tellHeard(user, fullJid, isPresence),
+  })
   const gap = new StreamGap({ metrics, log })
   const peers: Peers = new Peers({
     bus,
@@ -213,6 +219,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onSubstitutes: (count: number) => metrics.substitutes.set(count),
     onActive: (isActive: boolean) => {
       metrics.active.set(isActive ? 1 : 0)
+      if (isActive) outbox.reopen()
       if (isActive && link.component?.isOnline !== true) gap.began()
       log.info({ isActive }, isActive ? 'this frontend is active' : 'this frontend stands by')
     },
@@ -234,6 +241,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onJoining: process => link.onJoining(process),
     onLeft: process => link.onLeft(process),
     onRoomMade: () => link.onRoomMade(),
+    onHeard: (fullJid, isPresence) => dispatch.heard(fullJid, isPresence),
   })
   await link.start()
   return {

@@ -49,9 +49,12 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
       $case: 'messageReceived',
       value: MessageReceived.fromPartial({ from: { name: '#verona', resource: 'tybalt' }, kind: 1, body }),
     })
+  let entries = 0
   const enter = async (client: XmppClient) => {
-    client.sends(`<presence to="${jid}"/>`)
-    await neighbours.command('setPresence', client.bareJid)
+    // By its id: the presence of an earlier client may not have been looked for.
+    const id = `enter-${++entries}`
+    client.sends(`<presence to="${jid}" id="${id}"/>`)
+    await waitUntil(() => neighbours.commands.some(({ stanzaId }) => stanzaId === id), { describe: () => frontend.log })
   }
   /** Comes in again, as the session sees it: it asks for what is still being returned before it goes on. */
   const comesBack = async (client: XmppClient) => {

@@ -233,7 +233,7 @@ export function messagesReturned(session: Session, { messages }: MessagesReturne
 }
 
 /** What is said from now on comes after what is told again. */
-function loses(session: Session, room: Room, resource: string): void {
+export function loses(session: Session, room: Room, resource: string): void {
   if (room.lost.has(resource)) return
   const timer = setTimeout(() => comesBack(session, room, resource), session.context.limits.lostMs).unref()
   room.lost.set(resource, { timer, isBack: false, hasEntered: false })
@@ -254,6 +254,8 @@ export function comesBack(session: Session, room: Room, resource: string, { hasE
   const view = room.viewOf(resource)
   if (view === undefined) return
   const timer = setTimeout(() => {
+    // The answer may wait behind a command that takes its time.
+    if (session.queue.isBusy) return void timer.refresh()
     session.log.info({}, 'no frontend answers whether it still returns lines; the session goes on')
     hearsAgain(session, room, resource)
   }, session.context.limits.returnsMs).unref()

@@ -137,5 +137,13 @@ export class CommandQueue {
   }
 }
 
-const isControl = ({ command }: Command): boolean =>
-  command?.$case === 'startSession' || command?.$case === 'stopSession' || command?.$case === 'componentConnected'
+/** What must not be refused: it ends or begins a session, or holds lines of others. */
+const controls: ReadonlySet<string> = new Set([
+  'startSession',
+  'stopSession',
+  'componentConnected',
+  'messagesReturned',
+  'returnsComplete',
+])
+
+const isControl = ({ command }: Command): boolean => command !== undefined && controls.has(command.$case)
