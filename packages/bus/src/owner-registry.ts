@@ -19,6 +19,11 @@ export interface OwnerRecord {
 
 const releaseAttempts = 5
 const maxConfirming = 16
+/**
+ * How long after a reconnect what nobody owns is left alone: an emptied server has forgotten who does, and the owners write it
+ * again when they are back themselves.
+ */
+const patienceForOwnersMs = 5_000
 
 /** The owner records of a process: takes, confirms and gives back. */
 export class OwnerRegistry implements Owners {
@@ -29,6 +34,7 @@ export class OwnerRegistry implements Owners {
   readonly #process: string
   readonly #held = new Map<string, HeldResource>()
   readonly #acquiring = new Set<string>()
+  #reconnectedAt = Number.NEGATIVE_INFINITY
 
   constructor(parts: {
     connection: Connection
@@ -43,6 +49,9 @@ export class OwnerRegistry implements Owners {
     this.#deaths = parts.deaths
     this.#process = parts.process
     this.#heartbeat.renewed.add(lapsed => this.#onRenewed(lapsed))
+    this.#connection.connected.add(isConnected => {
+      if (isConnected) this.#reconnectedAt = performance.now()
+    })
     this.#deaths.reportedSelf.add(() => this.#suspendAll('this process was reported dead'))
   }
 
@@ -106,6 +115,7 @@ export class OwnerRegistry implements Owners {
     const owner = entry?.value
     // A record in our own name that we do not hold is left over from a write whose answer was lost.
     if (owner?.process && owner.process !== this.#process && !this.#deaths.isDead(owner.process)) return undefined
+    if (entry === undefined && performance.now() - this.#reconnectedAt < patienceForOwnersMs) return undefined
     const record = { process: this.#process, epoch: owner ? owner.epoch + 1 : Math.floor(Date.now() / 1000) }
     try {
       const revision = entry

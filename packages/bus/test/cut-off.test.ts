@@ -128,3 +128,33 @@ test('after a wipe of the server an owner who was cut off does not overwrite who
     epoch: after.epoch,
   })
 })
+
+test('after a wipe of the server nobody takes what its owner is about to confirm, and everybody what stays free', async () => {
+  await using server = await startServer()
+  await using cable = new Cable(server.port)
+  await using owner = await openBus(await cable.plug())
+  await using other = await openBus(server.url)
+  const held = await owner.bus.owners.acquire('backend.emptied.1')
+  assert.ok(held)
+  const reasons: string[] = []
+  using _lost = held.onLost(reason => void reasons.push(reason))
+  // The owner comes back later than the other one.
+  cable.cut()
+  await server.kill()
+  await rm(server.storeDir, { recursive: true })
+  await server.start()
+  await until(() => other.bus.isConnected, { deadlineMs: 20_000 })
+  setTimeout(() => cable.mend(), 1_000)
+  const tries: unknown[] = []
+  await until(
+    async () => {
+      tries.push(await other.bus.owners.acquire('backend.emptied.1'))
+      return (await other.bus.owners.acquire('backend.emptied.2')) !== undefined
+    },
+    { deadlineMs: 60_000 },
+  )
+  assert.ok(tries.length > 1)
+  assert.ok(tries.every(each => each === undefined))
+  await until(() => held.mayAct(), { deadlineMs: 20_000 })
+  assert.deepEqual(reasons, [])
+})

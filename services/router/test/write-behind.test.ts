@@ -154,7 +154,7 @@ for (const [kind, start] of Object.entries(places)) {
           assert.ok(generation > (generations.get(user) ?? 0))
           assert.ok(command?.$case === 'startSession')
           assert.equal(command.value.username, user)
-          assert.deepEqual(command.value.snapshot, snapshotOf(user, generations.get(user) ?? 0))
+          assert.deepEqual(command.value.snapshot, { ...snapshotOf(user, generations.get(user) ?? 0), backend: 0 })
         }
       } finally {
         await router?.[Symbol.asyncDispose]()

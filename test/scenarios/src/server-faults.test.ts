@@ -128,20 +128,37 @@ for (const [how, signal] of Object.entries(natsEnds))
   )
 
 scenario(
-  'NATS comes back with an empty store: who is online goes on, and somebody new can register',
-  { isAlone: true, timeoutMs: 180_000 },
+  'NATS comes back with an empty store: who is online on any backend goes on, once each, and somebody new can register',
+  { isAlone: true, cfg: '[service]\nusers_per_backend = 2', timeoutMs: 180_000 },
   async scene => {
-    const { romeo, irc, channel, at, stack, person } = scene
+    const { romeo, juliet, irc, channel, at, stack, person, gateway } = scene
     const balcony = channel('balcony')
     await irc.join(balcony)
-    await romeo.joins(at(balcony))
+    const others = await Promise.all(['paris', 'tybalt', 'nurse'].map(name => person(name)))
+    for (const other of others) await other.registers()
+    await Promise.all(others.map(other => other.logsIn()))
+    const all = [romeo, juliet, ...others]
+    for (const each of all) await each.joins(at(balcony))
+    const total = async (name: string, labels = {}) => {
+      const values = await Promise.all(gateway.workers.map(worker => worker.metric(name, labels)))
+      return values.reduce((sum, value) => sum + value, 0)
+    }
+    const copies = () => total('spectrum_worker_session_copies_total', { result: 'saved' })
+    const areCopied = async () =>
+      (await total('spectrum_worker_session_copies_waiting')) === 0 && (await copies()) >= all.length
+    await waitUntil(areCopied, { deadlineMs: 30_000 })
+    const came = irc.lines.length
     await stack.nats.kill()
     await rm(stack.nats.storeDir, { recursive: true })
     await stack.nats.start()
-    await romeo.says(at(balcony), 'still here')
-    await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :still here$`), { deadlineMs: 60_000 })
+    for (const each of all) {
+      await each.says(at(balcony), `still here: ${each.nick}`)
+      const line = new RegExp(`^:${each.nick}!\\S* PRIVMSG ${balcony} :still here: ${each.nick}$`)
+      await irc.waitFor(line, { deadlineMs: 60_000 })
+    }
     irc.say(balcony, 'so I hear')
-    await romeo.receives(messageOf(`${at(balcony)}/${irc.nick}`, {}), { deadlineMs: 60_000 })
+    for (const each of all)
+      await each.receives(messageOf(`${at(balcony)}/${irc.nick}`, { body: 'so I hear' }), { deadlineMs: 60_000 })
 
     const rosaline = await person('rosaline')
     await waitUntil(
@@ -156,5 +173,16 @@ scenario(
     await rosaline.joins(at(balcony))
     await rosaline.says(at(balcony), 'and I')
     await irc.waitFor(new RegExp(`^:${rosaline.nick}!\\S* PRIVMSG ${balcony} :and I$`))
+    // Brought back elsewhere too, somebody would join under another nick, or say and hear everything twice.
+    const joins = irc.lines.slice(came).filter(line => / JOIN /.test(line))
+    assert.deepEqual(
+      joins.map(line => line.slice(1, line.indexOf('!'))),
+      [rosaline.nick],
+    )
+    for (const each of all) {
+      assert.deepEqual(comingsAndGoings(irc, each.nick, came), [])
+      const said = irc.lines.slice(came).filter(line => line.endsWith(` :still here: ${each.nick}`))
+      assert.equal(said.length, 1)
+    }
   },
 )

@@ -112,6 +112,12 @@ export class FirstFit {
     return undefined
   }
 
+  /** Takes a place on that backend, though it may be full or closed: for a user who is there already. */
+  takeOn(number: number): void {
+    const slot = this.#slots.get(number)
+    if (slot !== undefined) this.#count(number, slot, slot.users + 1)
+  }
+
   /** Somebody left. */
   leave(number: number): void {
     const slot = this.#slots.get(number)

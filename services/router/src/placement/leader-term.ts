@@ -185,17 +185,17 @@ export class LeaderTerm implements AsyncDisposable {
       return present.value
     }
     const start = present?.value.movedFrom ? undefined : await admit(request)
-    const entry = present ?? (await this.#place(user, signal))
+    const entry = present ?? (await this.#place(user, start?.snapshot?.backend, signal))
     if (!entry) return undefined
     const placement = await sessions.finish(user, entry, async () => start ?? admit(request), traceparent)
     onLogin(present ? 'finished' : 'placed')
     return placement
   }
 
-  async #place(user: string, signal?: AbortSignal): Promise<Entry<Placement> | undefined> {
+  async #place(user: string, formerly?: number, signal?: AbortSignal): Promise<Entry<Placement> | undefined> {
     const { occupancy, sessions } = this.#options
     await this.#spacing.turn(signal)
-    const backend = await occupancy.begin(user)
+    const backend = await occupancy.begin(user, formerly)
     try {
       const entry = await sessions.create(user, backend, this.#generations.next(user))
       occupancy.end(user, backend)

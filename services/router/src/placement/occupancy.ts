@@ -35,6 +35,7 @@ export class Occupancy implements AsyncDisposable {
   readonly #counts = new Map<number, BackendCount>()
   readonly #keeping: CountKeeping
   readonly #adding = new Map<Pool, Promise<void>>()
+  readonly #reopening = new Map<number, Promise<void>>()
   /** Users whose change is under way, and the backends that they count on meanwhile. */
   readonly #underWay = new Map<string, readonly number[]>()
   /** Where users count who moved since a recount began; undefined: no recount. */
@@ -85,9 +86,11 @@ export class Occupancy implements AsyncDisposable {
   /**
    * Chooses the first backend with room for the user, or makes one, and counts the user there; fulfils when that is
    * durable. {@link end} must follow.
+   *
+   * @param formerly - where a session that is restored ran: it may still run there, so that this backend is taken, full or not
    */
-  async begin(user: string): Promise<number> {
-    const backend = await this.#takePlace('normal')
+  async begin(user: string, formerly?: number): Promise<number> {
+    const backend = formerly === undefined ? await this.#takePlace('normal') : await this.#takePlaceOn(formerly)
     await this.#cover(user, [backend], [])
     return backend
   }
@@ -216,6 +219,22 @@ export class Occupancy implements AsyncDisposable {
       this.#retireWhenFull(backend)
       return backend
     }
+  }
+
+  async #takePlaceOn(backend: number): Promise<number> {
+    while (!this.#counts.has(backend)) await this.#reopen(backend)
+    this.fit.takeOn(backend)
+    this.#keepSpare()
+    this.#retireWhenFull(backend)
+    return backend
+  }
+
+  /** Makes the backend of that number, of which nothing is known any more. */
+  #reopen(backend: number): Promise<void> {
+    const reopening =
+      this.#reopening.get(backend) ?? this.#add(backend, 'normal', false).finally(() => this.#reopening.delete(backend))
+    this.#reopening.set(backend, reopening)
+    return reopening
   }
 
   #retireWhenFull(backend: number): void {

@@ -19,11 +19,11 @@ export function saveSessionsApi({ bus, instance, store, onSaved }: SaveSessionsO
       if (sessions.length > maxSessions) throw new NetworkError('bad-request', 'That is too much at once.')
       await assertRunsAll(bus, instance, process, sessions, context)
       await store.liveSessions.save(
-        sessions.map(({ user, generation, snapshot }) => ({
+        sessions.map(({ user, backend, generation, snapshot }) => ({
           user,
           generation,
           isOnline: (snapshot?.resources.length ?? 0) > 0,
-          ...(snapshot === undefined ? {} : { snapshot: SessionSnapshot.encode(snapshot).finish() }),
+          ...(snapshot === undefined ? {} : { snapshot: SessionSnapshot.encode({ ...snapshot, backend }).finish() }),
         })),
       )
       const live = sessions.filter(({ snapshot }) => snapshot !== undefined).length
