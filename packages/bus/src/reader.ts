@@ -22,7 +22,7 @@ export interface ReaderOptions {
   onMessage(message: StreamMessage): boolean
   /** All that was in the stream at the start has been read. */
   onCaughtUp?(): void
-  /** The stream is shorter than what was read of it: it was made anew. Reading goes on at its first message. */
+  /** The stream was made anew. Reading goes on at its first message. */
   onReset?(): void
   /** The stream does not exist; fulfils when it is there again. */
   onStreamMissing?(): Promise<void>
@@ -31,6 +31,10 @@ export interface ReaderOptions {
 interface ConsumerInfo {
   num_pending: number
   delivered: { stream_seq: number }
+}
+
+interface StreamInfo {
+  created: string
 }
 
 const nanosPerMs = 1e6
@@ -47,6 +51,7 @@ export class Readers {
   readonly service: ServiceName
   readonly #readers = new Set<Reader>()
   readonly #waiting: (() => void)[] = []
+  readonly #created = new Map<string, Promise<string>>()
   readonly #subscriptions: Disposable[]
   readonly #timer: NodeJS.Timeout
   #opening = 0
@@ -58,6 +63,8 @@ export class Readers {
     this.#timer.unref()
     this.#subscriptions = [
       connection.connected.add(isConnected => {
+        // The server that came back may be an empty one.
+        this.#created.clear()
         if (isConnected) for (const reader of this.#readers) reader.reopen('reconnect')
       }),
       connection.serverLost.add(() => {
@@ -77,6 +84,23 @@ export class Readers {
 
   remove(reader: Reader): void {
     this.#readers.delete(reader)
+  }
+
+  /** When the stream was made, which tells it from another one of its name. Asked once for each connection to the servers. */
+  createdOf(stream: string): Promise<string> {
+    const known = this.#created.get(stream)
+    if (known !== undefined) return known
+    const asked = this.connection
+      .api<StreamInfo>(jetStreamApi.streamInfo(stream), undefined, createTimeoutMs)
+      .then(({ created }) => created)
+    this.#created.set(stream, asked)
+    asked.catch(() => this.forgetCreated(stream, asked))
+    return asked
+  }
+
+  /** The stream is gone, or was not heard of. */
+  forgetCreated(stream: string, asked = this.#created.get(stream)): void {
+    if (this.#created.get(stream) === asked) this.#created.delete(stream)
   }
 
   /** Runs an opening when fewer than 16 others run: thousands of readers reopen at once after a reconnect. */
@@ -117,6 +141,8 @@ export class Reader {
   readonly #inbox: string
   #state: 'reading' | 'paused' | 'closed' = 'reading'
   #position = 0
+  /** When the stream that is read was made. */
+  #created: string | undefined
   #hasPosition = false
   #consumerSequence = 0
   #generation = 0
@@ -206,8 +232,10 @@ export class Reader {
     connection.count('bus_reader_open_failed', {})
     if (attempt % 30 === 3)
       connection.log.warn({ err: error, stream: this.#options.stream }, 'a stream cannot be read yet, trying on')
-    if (error instanceof JetStreamError && error.errCode === errCodes.streamNotFound)
+    if (error instanceof JetStreamError && error.errCode === errCodes.streamNotFound) {
+      this.#readers.forgetCreated(this.#options.stream)
       await this.#options.onStreamMissing?.()
+    }
     await delay(Math.min(1000, 50 * (attempt + 1)))
   }
 
@@ -216,6 +244,11 @@ export class Reader {
     const { connection } = this.#readers
     const { stream, filter } = this.#options
     await connection.whenConnected(createTimeoutMs)
+    const created = await this.#readers.createdOf(stream)
+    const isAnother = this.#created !== undefined && this.#created !== created
+    this.#created = created
+    if (isAnother) return this.#reset()
+    if (this.#state !== 'reading') return
     this.#drop()
     const generation = this.#generation
     this.#consumerSequence = 0

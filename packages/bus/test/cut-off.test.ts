@@ -145,11 +145,13 @@ test('after a wipe of the server nobody takes what its owner is about to confirm
   await server.start()
   await until(() => other.bus.isConnected, { deadlineMs: 20_000 })
   setTimeout(() => cable.mend(), 1_000)
+  // Until the streams are made again it rejects.
+  const taken = (resource: string) => other.bus.owners.acquire(resource).catch(() => undefined)
   const tries: unknown[] = []
   await until(
     async () => {
-      tries.push(await other.bus.owners.acquire('backend.emptied.1'))
-      return (await other.bus.owners.acquire('backend.emptied.2')) !== undefined
+      tries.push(await taken('backend.emptied.1'))
+      return (await taken('backend.emptied.2')) !== undefined
     },
     { deadlineMs: 60_000 },
   )
@@ -157,4 +159,27 @@ test('after a wipe of the server nobody takes what its owner is about to confirm
   assert.ok(tries.every(each => each === undefined))
   await until(() => held.mayAct(), { deadlineMs: 20_000 })
   assert.deepEqual(reasons, [])
+})
+
+test('a table that was made anew is read from its start, also when it is longer than the one before', async () => {
+  await using server = await startServer()
+  await using cable = new Cable(server.port)
+  await using reader = await openBus(await cable.plug())
+  const seen = new Map<string, unknown>()
+  using _watch = await reader.bus.table<number>('keys').watch('', (key, entry) => seen.set(key, entry?.value))
+  {
+    await using writer = await openBus(server.url, { service: 'router' })
+    for (const key of ['a', 'b', 'c']) await writer.bus.table<number>('keys').put(key, 1)
+    await until(() => seen.size === 3)
+  }
+  cable.cut()
+  await server.kill()
+  await rm(server.storeDir, { recursive: true })
+  await server.start()
+  await using writer = await openBus(server.url, { service: 'router' })
+  for (const key of ['d', 'e', 'f', 'g', 'h']) await writer.bus.table<number>('keys').put(key, 2)
+  cable.mend()
+  await until(() => seen.size === 8, { deadlineMs: 30_000, describe: () => [...seen.keys()].join() })
+  await writer.bus.table<number>('keys').put('i', 3)
+  await until(() => seen.get('i') === 3)
 })
