@@ -74,15 +74,19 @@ export class Heartbeat {
     return this.#clock.monotonic() - this.#renewedAt < this.#timings.leaseMs
   }
 
-  /** Fulfils with the next renewal, at once when the lease is valid. */
-  whenValid(): Promise<void> {
-    if (this.isValid()) return Promise.resolve()
+  /** Fulfils with the next renewal, at once when the lease is valid; and when the signal aborts. */
+  whenValid(signal?: AbortSignal): Promise<void> {
+    if (this.isValid() || signal?.aborted) return Promise.resolve()
     return new Promise(resolve => {
-      const listener = this.renewed.add(() => {
-        if (!this.isValid()) return
+      const done = () => {
         listener[Symbol.dispose]()
+        signal?.removeEventListener('abort', done)
         resolve()
+      }
+      const listener = this.renewed.add(() => {
+        if (this.isValid()) done()
       })
+      signal?.addEventListener('abort', done)
     })
   }
 

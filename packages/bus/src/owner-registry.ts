@@ -55,12 +55,12 @@ export class OwnerRegistry implements Owners {
     this.#deaths.reportedSelf.add(() => this.#suspendAll('this process was reported dead'))
   }
 
-  async acquire(resource: string): Promise<Ownership | undefined> {
+  async acquire(resource: string, signal?: AbortSignal): Promise<Ownership | undefined> {
     if (this.#held.has(resource) || this.#acquiring.has(resource)) return undefined
     this.#acquiring.add(resource)
     try {
-      await this.#heartbeat.whenValid()
-      return await this.#take(resource)
+      await this.#heartbeat.whenValid(signal)
+      return signal?.aborted ? undefined : await this.#take(resource)
     } finally {
       this.#acquiring.delete(resource)
     }

@@ -21,9 +21,9 @@ export interface Owners {
    * Takes the resource when nobody owns it, its owner is known dead, or let go of it; undefined when somebody else has
    * it. Compare-and-set on the owner record, epoch + 1 (a first epoch is the time in seconds, so that epochs grow even
    * over a wiped server). Waits for this process's own heartbeat. For 5 s after a reconnect what has no record is not taken: the
-   * server may have been emptied, and its owner be about to write it again.
+   * server may have been emptied, and its owner be about to write it again. Undefined when `signal` aborts before that.
    */
-  acquire(resource: string): Promise<Ownership | undefined>
+  acquire(resource: string, signal?: AbortSignal): Promise<Ownership | undefined>
   /** Who owns it now as far as this process knows (a read). */
   ownerOf(resource: string): Promise<Owner | undefined>
   /** All current owners whose resource starts with the prefix (whole tokens), kept up to date; for spreading and take-over. */

@@ -32,6 +32,11 @@ const maxPendingItems = 200
 const maxPendingBytes = 256 * 1024
 /** Unpublished of all users together, waiting for a placement or for the bus; beyond it reading pauses. */
 const congestedBytes = 256 * 1024
+/**
+ * What waits for a login that no router answers does not pause reading, or a few who wait would silence everybody else. So much of
+ * it is kept; what comes beyond is refused.
+ */
+const maxUnansweredBytes = 2 ** 20
 /** How long a lookup or login is tried while nobody answers it. */
 const patienceMs = 20_000
 const retryMs = 500
@@ -41,6 +46,8 @@ const loginMs = 5_000
 interface Queue {
   readonly items: Outgoing[]
   bytes: number
+  /** No router answers its login. */
+  isUnanswered: boolean
 }
 
 /**
@@ -52,7 +59,9 @@ export class Outbox {
   readonly #router: Client<typeof RouterDefinition>
   readonly #queues = new Map<string, Queue>()
   readonly #publishers = new Map<number, LanePublisher<Command>>()
+  /** Of all queues, and of those whose login is not answered. */
   #pendingBytes = 0
+  #unansweredBytes = 0
   #isCongested = false
   #isStopping = false
   #isClosed = false
@@ -70,7 +79,7 @@ export class Outbox {
     if (queue !== undefined) return this.#wait(queue, item)
     const placement = this.#options.placements.cached(user)
     if (placement !== undefined) return this.#publish(item, placement)
-    const started: Queue = { items: [], bytes: 0 }
+    const started: Queue = { items: [], bytes: 0, isUnanswered: false }
     this.#queues.set(user, started)
     this.#wait(started, item)
     void this.#work(user, started)
@@ -116,8 +125,7 @@ export class Outbox {
     let count = 0
     for (const queue of this.#queues.values()) {
       const items = queue.items.splice(0)
-      this.#pendingBytes -= queue.bytes
-      queue.bytes = 0
+      this.#grow(queue, -queue.bytes)
       this.#options.metrics.pending.dec(items.length)
       for (const item of items) this.#giveUp(item, new AbandonedError(true))
       count += items.length
@@ -149,10 +157,28 @@ export class Outbox {
         return
       }
     }
+    if (queue.isUnanswered && this.#unansweredBytes + bytes > maxUnansweredBytes) {
+      return item.onFailed(new NetworkError('unavailable', 'Nobody can be signed in at the moment; try again later.'))
+    }
     queue.items.push(item)
+    this.#grow(queue, bytes)
+    this.#options.metrics.pending.inc()
+    this.#checkCongestion()
+  }
+
+  #grow(queue: Queue, bytes: number): void {
     queue.bytes += bytes
     this.#pendingBytes += bytes
-    this.#options.metrics.pending.inc()
+    if (queue.isUnanswered) this.#unansweredBytes += bytes
+  }
+
+  /** Whether a router answers the queue's login, as far as is known. */
+  #isAnswered(queue: Queue, isAnswered: boolean): void {
+    if (queue.isUnanswered !== isAnswered) return
+    // Beyond the bound reading pauses after all.
+    if (!isAnswered && this.#unansweredBytes + queue.bytes > maxUnansweredBytes) return
+    this.#unansweredBytes += isAnswered ? -queue.bytes : queue.bytes
+    queue.isUnanswered = !isAnswered
     this.#checkCongestion()
   }
 
@@ -163,7 +189,7 @@ export class Outbox {
       let error: NetworkError | undefined
       let placement: Placement | undefined
       try {
-        placement = await this.#place(user, item)
+        placement = await this.#place(user, item, queue)
         if (placement === undefined && item.session === 'required') {
           error = await this.#whyAbsent(user, item)
         }
@@ -193,9 +219,7 @@ export class Outbox {
 
   #leave(queue: Queue, item: Outgoing, placement: Placement | undefined, error: NetworkError | undefined): void {
     queue.items.shift()
-    const bytes = commandCodec.sizeOf(item.command)
-    queue.bytes -= bytes
-    this.#pendingBytes -= bytes
+    this.#grow(queue, -commandCodec.sizeOf(item.command))
     this.#options.metrics.pending.dec()
     if (placement !== undefined) this.#publish(item, placement)
     else if (error !== undefined) {
@@ -206,22 +230,27 @@ export class Outbox {
     } else this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'signed-out' })
   }
 
-  async #place(user: string, { command, session, nickHint }: Outgoing): Promise<Placement | undefined> {
+  async #place(user: string, { command, session, nickHint }: Outgoing, queue: Queue): Promise<Placement | undefined> {
     const { placements } = this.#options
     const cached = placements.cached(user)
     if (cached !== undefined) return cached
     const found = await this.#patiently(() => placements.read(user, { isLastWord: session !== 'login' }))
     this.#options.metrics.placementLookups.inc({ found: found === undefined ? 'nowhere' : 'table' })
     if (found !== undefined) return found
-    if (session === 'login') return this.#login(user, nickHint ?? '')
+    if (session === 'login') return this.#login(user, nickHint ?? '', queue)
     // A presence sent to the last session may be about to start the next one there: who leaves has to leave after it.
     return isFarewell(command) ? placements.former(user) : undefined
   }
 
-  async #login(user: string, nickHint: string): Promise<Placement> {
-    const { placements, metrics, log } = this.#options
+  async #login(user: string, nickHint: string, queue: Queue): Promise<Placement> {
+    const { placements, metrics, log, bus } = this.#options
     try {
-      const placement = await this.#patiently(() => this.#router.login({ user, nickHint }))
+      const placement = await this.#patiently(
+        () => this.#router.login({ user, nickHint }),
+        () => {
+          if (bus.isConnected) this.#isAnswered(queue, false)
+        },
+      )
       placements.remember(user, placement)
       metrics.logins.inc({ outcome: 'placed' })
       return placement
@@ -230,11 +259,13 @@ export class Outbox {
       metrics.logins.inc({ outcome: error.code })
       if (error.code === 'unexpected') log.error({ err: reason, login: user }, 'a login failed')
       throw error
+    } finally {
+      this.#isAnswered(queue, true)
     }
   }
 
   /** Tries again while nobody answers: the router or the bus is being restarted. What is asked must be idempotent. */
-  async #patiently<T>(ask: () => Promise<T>): Promise<T> {
+  async #patiently<T>(ask: () => Promise<T>, onUnanswered?: () => void): Promise<T> {
     const deadline = performance.now() + patienceMs
     for (;;) {
       try {
@@ -242,6 +273,7 @@ export class Outbox {
       } catch (reason) {
         const { code } = NetworkError.from(reason)
         if (code !== 'unavailable' || this.#isStopping || performance.now() + retryMs > deadline) throw reason
+        onUnanswered?.()
       }
       await new Promise(resolve => setTimeout(resolve, retryMs))
     }
@@ -275,7 +307,7 @@ export class Outbox {
   }
 
   #checkCongestion(): void {
-    const bytes = this.#pendingBytes + this.#options.bus.unpublishedBytes
+    const bytes = this.#pendingBytes - this.#unansweredBytes + this.#options.bus.unpublishedBytes
     // Half of it must be gone before reading goes on.
     const isCongested = bytes > (this.#isCongested ? congestedBytes / 2 : congestedBytes)
     if (isCongested === this.#isCongested) return

@@ -41,7 +41,7 @@ export class SharedLink implements Link {
   #substituting: Promise<void> = Promise.resolve()
   #subscriptions: Disposable[] = []
   #running: Promise<void> | undefined
-  #isStopping = false
+  readonly #stopping = new AbortController()
   #info = ''
   #offlineSince = performance.now()
   #isActive = false
@@ -68,7 +68,7 @@ export class SharedLink implements Link {
   }
 
   get successor(): string | undefined {
-    if (!this.#isStopping) return undefined
+    if (!this.#stopping.signal.aborted) return undefined
     return this.#members().find(process => process !== this.#options.bus.processId)
   }
 
@@ -130,7 +130,7 @@ export class SharedLink implements Link {
 
   async stop(): Promise<void> {
     const { log, settleCommands, peers } = this.#options
-    this.#isStopping = true
+    this.#stopping.abort()
     this.#tell()
     this.#pause.wake()
     await this.#running
@@ -147,13 +147,13 @@ export class SharedLink implements Link {
   }
 
   async #run(): Promise<void> {
-    while (!this.#isStopping) {
+    while (!this.#stopping.signal.aborted) {
       try {
         await this.#balance()
       } catch (error) {
         this.#options.log.warn({ err: error }, 'the event partitions could not be shared out; trying again')
       }
-      if (!this.#isStopping) await this.#pause.for(balanceMs)
+      if (!this.#stopping.signal.aborted) await this.#pause.for(balanceMs)
     }
   }
 
@@ -206,7 +206,7 @@ export class SharedLink implements Link {
         .filter(({ isOrphan }) => missing-- > 0 || isOrphan)
         .map(async ({ partition }) => {
           try {
-            const ownership = await bus.owners.acquire(partitionResource(instance, partition))
+            const ownership = await bus.owners.acquire(partitionResource(instance, partition), this.#stopping.signal)
             if (ownership !== undefined) await this.#lanes.take(partition, ownership)
           } catch (error) {
             log.warn({ err: error, partition }, 'an event lane could not be opened; trying again')
@@ -227,7 +227,7 @@ export class SharedLink implements Link {
     const { bus, log, onSubstitutes } = this.#options
     const adjust = async () => {
       const before = this.#substitutes.count
-      if (this.#isStopping) await this.#substitutes.hold(0)
+      if (this.#stopping.signal.aborted) await this.#substitutes.hold(0)
       else if (this.component.isOnline) {
         const members = this.#members()
         const missing = this.#attendance.missing(members, this.#others())
@@ -253,12 +253,12 @@ export class SharedLink implements Link {
     const others = this.#others()
       .filter(({ info }) => info.link === 'shared')
       .map(({ process }) => process)
-    return this.component.isOnline && !this.#isStopping ? [...others, bus.processId].sort() : others.sort()
+    return this.component.isOnline && !this.#stopping.signal.aborted ? [...others, bus.processId].sort() : others.sort()
   }
 
   /** Says in the heartbeat whether this process takes a share. */
   #tell(): void {
-    const link = this.component.isOnline && !this.#isStopping ? 'shared' : 'away'
+    const link = this.component.isOnline && !this.#stopping.signal.aborted ? 'shared' : 'away'
     const { most } = this.#attendance
     if (this.#info === `${link} ${most}`) return
     this.#info = `${link} ${most}`

@@ -149,12 +149,13 @@ export class SingleLink implements Link {
   async #acquire(resource: string, given?: AbortSignal): Promise<Ownership | undefined> {
     const { bus, log } = this.#options
     const isComponent = given === undefined
+    const isOver = given === undefined ? this.#stopping.signal : AbortSignal.any([this.#stopping.signal, given])
     let isTold = false
-    while (!this.#stopping.signal.aborted && given?.aborted !== true) {
+    while (!isOver.aborted) {
       try {
         const isWaiting = isComponent && this.#early === undefined && performance.now() < this.#courtesyUntil
         const before = isComponent ? await bus.owners.ownerOf(resource) : undefined
-        const ownership = isWaiting ? undefined : await bus.owners.acquire(resource)
+        const ownership = isWaiting ? undefined : await bus.owners.acquire(resource, isOver)
         if (isComponent && this.#early === undefined) this.#origin = before === undefined ? 'fresh' : 'after-death'
         if (ownership !== undefined) return ownership
       } catch (error) {

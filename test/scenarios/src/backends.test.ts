@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Person, scenario, waitUntil } from '@spectrum/stack'
+import { type Person, scenario, waitUntil, xml } from '@spectrum/stack'
 import { comingsAndGoings } from './irc-questions.ts'
 import { heard, heardOnXmpp, numbered } from './lines.ts'
 import { messageOf } from './muc.ts'
@@ -33,6 +33,44 @@ scenario('logins while every router is killed wait for the next one', { timeoutM
   await Promise.all(gateway.routers.map(router => router.kill()))
   await Promise.all(logins)
 })
+
+scenario(
+  'while every router is away who is online goes on, however much others say who wait for their login',
+  { isAlone: true, timeoutMs: 120_000 },
+  async scene => {
+    const { romeo, irc, gateway, person, channel, at, stack } = scene
+    const balcony = channel('balcony')
+    await irc.join(balcony)
+    await romeo.joins(at(balcony))
+    const crowd = await Promise.all(['paris', 'tybalt', 'nurse'].map(name => person(name)))
+    for (const each of crowd) await each.registers()
+    for (const each of crowd) await each.sends(xml`<presence type="unavailable"/>`)
+    const sessions = async () => {
+      const each = await Promise.all(gateway.workers.map(worker => worker.metric('spectrum_worker_sessions')))
+      return each.reduce((sum, count) => sum + count, 0)
+    }
+    // Romeo and Juliet.
+    await waitUntil(async () => (await sessions()) === 2)
+    await Promise.all(gateway.routers.map(router => router.hold()))
+    for (const each of crowd) await each.sends(xml`<presence to="${stack.jid}"/>`)
+    // Together far more than a frontend keeps unpublished before it stops reading.
+    const long = 'x'.repeat(6_000)
+    for (let line = 0; line < 40; line++) for (const each of crowd) await each.says(at(balcony), `${line} ${long}`)
+    // The server passes on so much in a second.
+    const waiting = async () => {
+      const each = await Promise.all(gateway.frontends.map(it => it.metric('spectrum_frontend_pending_commands')))
+      return each.reduce((sum, count) => sum + count, 0)
+    }
+    await waitUntil(async () => (await waiting()) >= 40, { deadlineMs: 19_000 })
+    const said = numbered('meanwhile', 20)
+    for (const text of said) await romeo.says(at(balcony), text)
+    await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${balcony} :${said.at(-1)}$`), { deadlineMs: 15_000 })
+    await Promise.all(gateway.routers.map(router => router.resume()))
+    const late = await person('rosaline')
+    await late.registers()
+    await late.joins(at(balcony))
+  },
+)
 
 scenario('a frontend killed under load loses nothing of what IRC says', { timeoutMs: 120_000 }, async scene => {
   const { romeo, irc, gateway, channel, at } = scene

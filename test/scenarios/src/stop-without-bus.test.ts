@@ -51,3 +51,31 @@ scenario(
     await active.resume()
   },
 )
+
+scenario(
+  'every service that is told to stop when NATS has been away for longer than a lease ends by itself, in time',
+  { isAlone: true, network: 'parrot', timeoutMs: 120_000 },
+  async ({ romeo, gateway, stack, at }) => {
+    await stack.nats.kill()
+    // The lease is 12 s: from then on nothing can be owned.
+    const away = performance.now()
+    await waitUntil(() => performance.now() - away > 14_000, { deadlineMs: 20_000 })
+    const took = await Promise.all(
+      gateway.processes.map(async process => {
+        const begun = performance.now()
+        await process.hold('SIGTERM')
+        const log = process.child.lines.slice(-8).join('\n')
+        return { name: process.name, ms: Math.round(performance.now() - begun), code: process.child.exitCode, log }
+      }),
+    )
+    for (const { name, ms, code, log } of took) {
+      assert.ok(ms < 16_000, `${name} took ${ms} ms to stop:\n${log}`)
+      assert.equal(code, 0, `${name} ended with ${code}:\n${log}`)
+    }
+    await stack.nats.start()
+    await Promise.all(gateway.processes.map(process => process.resume()))
+    await gateway.ready()
+    await romeo.sends(xml`<message to="${at('polly')}" type="chat" id="again"><body>hello</body></message>`)
+    await waitUntil(() => romeo.client.stanzas.some(({ attrs }) => String(attrs.from).startsWith(at('polly'))))
+  },
+)

@@ -47,7 +47,7 @@ export class Leadership<Term extends AsyncDisposable> implements AsyncDisposable
     const { signal } = this.#stopping
     while (!signal.aborted) {
       try {
-        const ownership = await bus.owners.acquire(leaderResource(instance))
+        const ownership = await bus.owners.acquire(leaderResource(instance), signal)
         if (ownership) await this.#lead(ownership)
       } catch (error) {
         log.warn({ err: error }, 'this router could not become the leader; it tries again')

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { backendResource, instancePrefix, numberOfKey, type Owner, type Ownership, protoValue } from '@spectrum/bus'
 import { Backend, type ReportIdleRequest } from '@spectrum/messages'
 import type { Session } from '../sessions/session.ts'
@@ -25,6 +26,8 @@ const patienceWhenFullMs = 2_000
 const reviewMs = 5_000
 /** How long others leave a backend to whom its last owner meant it for. */
 const patienceForHeirMs = 1_000
+/** A stop waits so long for backends that are just being started. */
+const patienceWithStartsMs = 2_000
 /** The router's memory collector and launcher read what is told. */
 const tellMs = 2_000
 
@@ -45,7 +48,7 @@ export class Backends implements AsyncDisposable {
   readonly #handOver: HandOver
   /** Being acquired, and not yet ours. */
   #wanted = 0
-  #isStopping = false
+  readonly #stopping = new AbortController()
 
   constructor(options: BackendsOptions) {
     this.#options = options
@@ -95,11 +98,15 @@ export class Backends implements AsyncDisposable {
 
   /** Hands every backend over; fulfils when all are released, or rejects nothing: what could not be recorded is logged. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isStopping = true
+    this.#stopping.abort()
     for (const watch of this.#watches) watch[Symbol.dispose]()
     for (const timer of this.#attempts.values()) clearTimeout(timer)
     this.#told()
-    await Promise.allSettled(this.#acquiring)
+    // One that is being started waits for the bus, which may be away for long: it is given back as it is.
+    const patience = new AbortController()
+    const isLate = delay(patienceWithStartsMs, undefined, { signal: patience.signal }).catch(() => undefined)
+    await Promise.race([Promise.allSettled(this.#acquiring), isLate])
+    patience.abort()
     await this.#handOver.leave()
   }
 
@@ -189,7 +196,7 @@ export class Backends implements AsyncDisposable {
   /** Every backend has a living owner, as far as is known: only then it makes sense to even the load out. */
   #isSettled(): boolean {
     const { bus } = this.#options
-    if (this.#isStopping || !bus.isConnected || this.#attempts.size > 0) return false
+    if (this.#stopping.signal.aborted || !bus.isConnected || this.#attempts.size > 0) return false
     for (const number of this.#records.keys()) {
       const owner = this.#owners.get(number)
       if (owner === undefined || bus.owners.isDead(owner.process)) return false
@@ -198,7 +205,7 @@ export class Backends implements AsyncDisposable {
   }
 
   #isFree(number: number): boolean {
-    if (this.#isStopping || !this.#records.has(number) || this.#running.has(number)) return false
+    if (this.#stopping.signal.aborted || !this.#records.has(number) || this.#running.has(number)) return false
     const owner = this.#owners.get(number)
     return owner === undefined || this.#options.bus.owners.isDead(owner.process)
   }
@@ -233,7 +240,7 @@ export class Backends implements AsyncDisposable {
     const { bus, instance } = this.#options
     this.#wanted++
     try {
-      return await bus.owners.acquire(backendResource(instance, number))
+      return await bus.owners.acquire(backendResource(instance, number), this.#stopping.signal)
     } finally {
       this.#wanted--
     }
@@ -262,7 +269,7 @@ export class Backends implements AsyncDisposable {
       backends: this.#running.size,
       rss: process.memoryUsage.rss(),
       sessions,
-      isDraining: this.#isStopping,
+      isDraining: this.#stopping.signal.aborted,
     }
     this.#options.bus.owners.setInfo(info)
   }

@@ -18,7 +18,7 @@ const spacingsWithSessions = 5
 const agreeingLooks = 3
 const drainMs = 10_000
 /** All of a leaving worker's backends are given away within this time, … */
-const leaveMs = 18_000
+const leaveMs = 16_000
 const leastDrainMs = 1_000
 /** … so many at a time. */
 const leavingAtOnce = 8

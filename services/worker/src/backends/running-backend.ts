@@ -127,6 +127,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
   async start(): Promise<void> {
     const { bus, instance, snapshots } = this.#context
     for await (const { key, value } of snapshots.list(snapshotPrefix(instance, this.number))) {
+      if (this.#isLost || this.#isDraining) return
       const user = userOfKey(key)
       const { generation, username, settings } = value
       const session = this.#createSession({ user, generation, username, settings })
@@ -135,7 +136,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       // The last owner may have died before it copied the latest.
       this.#context.copies.changed(this, user, value)
     }
-    if (this.#isLost) return
+    if (this.#isLost || this.#isDraining) return
     this.#consumer = await bus.consume(commandLane(instance, this.number), commandCodec, this.#ownership, this)
   }
 
