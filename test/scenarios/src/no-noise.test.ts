@@ -48,8 +48,10 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const)
       })
       assert.ok(performance.now() - begun < 60_000)
 
-      // What is said now comes behind everything that the return may have caused.
+      // What is said now comes behind everything that the return caused at once; who is missing may be on the way.
       await linesArrive(scene, [balcony, orchard], phone)
+      const hasGone = (stanza: Stanza) => brief(stanza) === `presence ${at(balcony)}/${benvolio.nick} unavailable`
+      for (const client of [romeo.client, phone]) await client.receives(hasGone, { deadlineMs: 60_000 })
       const told = clients.map(({ stanzas }, index) => stanzas.slice(from[index]).map(brief))
       const news = [
         `presence ${at(balcony)}/${tybalt.nick}`,
@@ -59,6 +61,42 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const)
       assert.deepEqual(told[0]?.sort(), [...news, `message ${at(orchard)}/${irc.nick} good morrow`].sort())
       assert.deepEqual(told[1]?.sort(), [...news].sort())
       assert.deepEqual(told[2], [])
+    },
+  )
+
+for (const signal of ['SIGKILL', 'SIGTERM'] as const)
+  scenario(
+    `workers end by ${signal}: of users who share a room nobody sees another leave or come`,
+    { isAlone: true, timeoutMs: 180_000 },
+    async scene => {
+      const { romeo, juliet, irc, gateway, channel, at, person } = scene
+      const balcony = channel('balcony')
+      await irc.join(balcony)
+      const others = await Promise.all(['paris', 'tybalt', 'nurse', 'peter'].map(name => person(name)))
+      for (const other of others) {
+        await other.registers()
+        await other.logsIn()
+      }
+      const all = [romeo, juliet, ...others]
+      for (const each of all) await each.joins(at(balcony))
+      await snapshotsAreStored(gateway, 1_000)
+      const from = all.map(({ client }) => client.stanzas.length)
+      const fromIrc = irc.lines.length
+      await Promise.all(gateway.workers.map(worker => worker.hold(signal)))
+      await Promise.all(gateway.workers.map(worker => worker.resume()))
+      const isBack = ({ nick }: (typeof all)[number]) =>
+        comingsAndGoings(irc, nick, fromIrc).some(line => / JOIN /.test(line))
+      await waitUntil(() => all.every(isBack), {
+        deadlineMs: 90_000,
+        describe: () => irc.lines.slice(fromIrc).join('\n'),
+      })
+      irc.say(balcony, 'good morrow')
+      const heard = messageOf(`${at(balcony)}/${irc.nick}`, { body: 'good morrow' })
+      for (const each of all) await each.receives(heard, { deadlineMs: 30_000 })
+      for (const [index, { client }] of all.entries()) {
+        const told = client.stanzas.slice(from[index]).map(brief)
+        assert.deepEqual(told, [`message ${at(balcony)}/${irc.nick} good morrow`])
+      }
     },
   )
 

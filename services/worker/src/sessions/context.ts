@@ -28,6 +28,8 @@ export interface SessionLimits {
   readonly doubtMs: number
   /** A session that no resource ever used ends after this: 2 min. */
   readonly unusedMs: number
+  /** So long after the user's return to a room clients are not told that others, who may return too, have left: 15 s. */
+  readonly missingMs: number
   /** So long clients are told nothing of it when a return gave them another nick: 5 min. */
   readonly ghostMs: number
 }
@@ -44,6 +46,7 @@ export const defaultLimits: SessionLimits = {
   returnsMs: 2_000,
   doubtMs: 120_000,
   unusedMs: 120_000,
+  missingMs: 15_000,
   ghostMs: 300_000,
 }
 
@@ -68,6 +71,8 @@ export interface SessionContext {
 
 /** When sessions may log in to their networks' hosts: all workers together ask a host only so often. */
 export interface LoginGate {
+  /** Logins of this process that wait for their turn. */
+  readonly waiting: number
   /** Fulfils when it is the turn of a user who was active then; rejects with the signal's reason, and for nothing else. */
   admit(host: string, lastActiveMs: number, signal: AbortSignal): Promise<void>
   /** The host said that it is asked too often. */

@@ -2,6 +2,7 @@ import { Affiliation } from '@spectrum/messages'
 import type { NetworkEvent, Occupant, OccupantChange } from '@spectrum/network'
 import { NetworkError } from '@spectrum/network'
 import { tellFromGateway } from './messages.ts'
+import { awaitReturn, isBack } from './missing-occupants.ts'
 import { available, codes, digest, fingerprint, unavailable } from './occupants.ts'
 import { concealed, settleOwnNick, shownOccupants } from './own-nick.ts'
 import { awaitFacts, isToldSo, otherLook, settleRoles } from './provisional-roles.ts'
@@ -82,9 +83,15 @@ function tellDifference(session: Session, room: Room): void {
     }
   }
   if (isProvisional) awaitFacts(session, room)
-  if (hadViews)
-    for (const nick of before.keys())
-      if (!room.told.has(nick)) tellViews(session, room, node => unavailable(room, node, nick))
+  if (hadViews) {
+    const missing = [...before].filter(([nick]) => !room.told.has(nick))
+    for (const [nick, look] of missing) room.told.set(nick, look)
+    awaitReturn(
+      session,
+      room,
+      missing.map(([nick]) => nick),
+    )
+  }
   const subject = session.connection.rooms?.subject(room.id)?.text ?? ''
   if (hadViews && room.toldSubject !== undefined && room.toldSubject !== subject)
     for (const { node, resources } of room.views) tellSubject(session, room, node, resources)
@@ -161,7 +168,8 @@ export function occupantChanged(session: Session, event: Of<'occupant'>): void {
         session.snapshots.markOutdated()
       } else {
         // The list may be told again by a network that was asked to join twice.
-        if (change.kind === 'present' && room.told.get(occupant.nick) === digest(occupant)) return
+        const isKnown = isBack(room, occupant.nick) || change.kind === 'present'
+        if (isKnown && room.told.get(occupant.nick) === digest(occupant)) return
         remember(room, occupant)
         session.snapshots.markOutdated()
       }
@@ -194,6 +202,7 @@ export function occupantChanged(session: Session, event: Of<'occupant'>): void {
         session.markChanged()
       } else {
         room.told.delete(occupant.nick)
+        isBack(room, change.to)
         remember(room, { ...occupant, nick: change.to })
         session.snapshots.markOutdated()
       }

@@ -66,6 +66,9 @@ export class Room {
   toldSelf: string | undefined
   /** Until it is joined again: occupants that the views know beside those in {@link told}, as hashes. */
   toldHashes: ReadonlySet<number> = new Set()
+  /** Occupants in {@link told} who were not there when the user came back, and may come back too. */
+  missing = new Set<string>()
+  missingTimer: NodeJS.Timeout | undefined
   /** Until then the views go on seeing `toldNick`, which a ghost may have, instead of `nick`: milliseconds since the epoch. */
   ghostUntilMs: number | undefined
   ghostTimer: NodeJS.Timeout | undefined
@@ -121,6 +124,7 @@ export class Room {
     clearTimeout(this.deadline)
     clearTimeout(this.ghostTimer)
     clearTimeout(this.factsTimer)
+    clearTimeout(this.missingTimer)
     for (const { timer } of this.lost.values()) clearTimeout(timer)
   }
 

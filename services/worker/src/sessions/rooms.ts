@@ -11,6 +11,7 @@ import {
 import { type FailureCode, type JoinRequest, NetworkError, type Occupant } from '@spectrum/network'
 import { assertJoinFits } from './bounds.ts'
 import { comesBack, finds, tellMissed } from './missed-lines.ts'
+import { tellMissingGone } from './missing-occupants.ts'
 import { available, codes, digest, plainSelf, unavailable } from './occupants.ts'
 import { reveal, shownOccupants } from './own-nick.ts'
 import { settleRoles } from './provisional-roles.ts'
@@ -106,6 +107,7 @@ export function enter(session: Session, room: Room, join: PendingJoin): void {
   const { resource, node, nick, stanzaId } = join
   const to = [resource]
   settleRoles(session, room)
+  tellMissingGone(session, room)
   const hasLost = room.lost.has(resource) || session.isInDoubt
   room.admit(resource, node, session.context.clock.now())
   let self: Occupant = plainSelf(room.shownNick)
