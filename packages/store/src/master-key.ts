@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { link, open, readFile, unlink } from 'node:fs/promises'
 import { seal, unseal } from './sealing.ts'
 import { StoreRefusedError } from './store-error.ts'
 
@@ -48,12 +47,22 @@ export class MasterKey {
   }
 }
 
-/** Reads the master key that lies beside a database file; makes one, readable by its owner only, when there is none. */
-export async function masterKeyBeside(databaseFile: string): Promise<MasterKey> {
-  const file = `${databaseFile}.key`
-  const found = await readKey(file)
-  if (found) return new MasterKey(found)
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+/** The key that lies in `file`; undefined when there is no such file. */
+export async function readMasterKey(file: string): Promise<MasterKey | undefined> {
+  try {
+    const text = (await readFile(file, 'utf8')).trim()
+    const key = Buffer.from(text, /^[0-9a-f]{64}$/i.test(text) ? 'hex' : 'base64')
+    if (key.length === 32) return new MasterKey(key)
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'ENOENT') return undefined
+    throw new StoreRefusedError(`The master key in ${file} cannot be read (${code}).`, { cause: error })
+  }
+  throw new StoreRefusedError(`${file} does not hold a master key of 32 bytes in base64 or hexadecimal.`)
+}
+
+/** Puts a new key into `file`, readable by its owner only, and returns what lies there then. */
+export async function makeMasterKey(file: string): Promise<MasterKey> {
   // Written aside and linked into place, so that nobody ever reads half a key and of two makers one wins.
   const aside = `${file}.${randomBytes(6).toString('hex')}`
   const handle = await open(aside, 'wx', 0o600)
@@ -66,26 +75,13 @@ export async function masterKeyBeside(databaseFile: string): Promise<MasterKey> 
   try {
     await link(aside, file)
   } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error
+    if (codeOf(error) !== 'EEXIST') throw error
   } finally {
     await unlink(aside)
   }
-  const key = await readKey(file)
+  const key = await readMasterKey(file)
   if (!key) throw new StoreRefusedError(`${file} vanished while it was made.`)
-  return new MasterKey(key)
+  return key
 }
 
-async function readKey(file: string): Promise<Buffer | undefined> {
-  try {
-    const key = Buffer.from((await readFile(file, 'utf8')).trim(), 'base64')
-    if (key.length !== 32) throw new StoreRefusedError(`${file} does not hold a master key of 32 bytes in base64.`)
-    return key
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
-}
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : 'unknown error')

@@ -14,8 +14,8 @@ const prismaTable = `CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
   "applied_steps_count" INTEGER UNSIGNED NOT NULL DEFAULT 0
 )`
 
-/** Applies what is missing. The caller holds the database's lock. */
-export async function migrateSqlite(client: Client, log: Logger): Promise<void> {
+/** Applies what is missing, and logs it unless there is no log to tell. The caller holds the database's lock. */
+export async function migrateSqlite(client: Client, log?: Logger): Promise<void> {
   await client.execute(prismaTable)
   const { rows } = await client.execute(
     'SELECT migration_name, checksum, finished_at FROM "_prisma_migrations" WHERE rolled_back_at IS NULL',
@@ -27,7 +27,7 @@ export async function migrateSqlite(client: Client, log: Logger): Promise<void> 
   }))
   for (const migration of pendingMigrations(await readMigrations('sqlite'), applied)) {
     await apply(client, migration)
-    log.info({ migration: migration.name }, 'the database was migrated')
+    log?.info({ migration: migration.name }, 'the database was migrated')
   }
 }
 

@@ -1,16 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '@spectrum/network'
 import { Accounts } from './accounts.ts'
+import { chooseKey } from './choose-key.ts'
 import { Contacts } from './contacts.ts'
 import { type Database, inTime } from './database.ts'
 import { InstanceKeys } from './instance-keys.ts'
 import { LiveSessions } from './live-sessions.ts'
-import { MasterKey, masterKeyBeside } from './master-key.ts'
 import { openPostgresql, type PostgresqlAddress } from './postgresql.ts'
 import { Settings } from './settings.ts'
 import { openSqlite } from './sqlite.ts'
-import { StoreRefusedError, UnsealError } from './store-error.ts'
+import { StoreRefusedError } from './store-error.ts'
 
 /** Which database, for which instance, under which key. */
 export interface StoreOptions {
@@ -18,9 +17,14 @@ export interface StoreOptions {
   readonly instance: string
   readonly database:
     | { readonly type: 'postgresql'; readonly address: PostgresqlAddress; readonly poolSize?: number }
-    | { readonly type: 'sqlite'; readonly file: string }
+    | {
+        readonly type: 'sqlite'
+        readonly file: string
+        /** Where a master key is made when there is none beside the file; default `<file>.key`. */
+        readonly keyFile?: string
+      }
     | { readonly type: 'memory' }
-  /** 32 bytes. Left out: with SQLite one is made beside the file; in memory, one for this process. */
+  /** 32 bytes. Left out: with SQLite one is found or made beside the file; in memory, one for this process. */
   readonly masterKey?: Uint8Array
   readonly log: Logger
 }
@@ -36,8 +40,6 @@ export interface Store extends AsyncDisposable {
   ping(): Promise<void>
 }
 
-const processKey = new MasterKey(randomBytes(32))
-
 /**
  * Opens the database, migrates it and checks the master key. While a PostgreSQL is away it tries again for as long as
  * it takes, saying so in the log, until `signal` aborts.
@@ -46,10 +48,11 @@ const processKey = new MasterKey(randomBytes(32))
  *   or not the one that the rows were sealed with, the schema is not ours
  */
 export async function openStore(options: StoreOptions, signal?: AbortSignal): Promise<Store> {
-  const masterKey = await masterKeyOf(options)
+  if (options.database.type === 'postgresql' && !options.masterKey)
+    throw new StoreRefusedError('PostgreSQL needs a master key: set SPECTRUM_MASTER_KEY or SPECTRUM_MASTER_KEY_FILE.')
   for (let pauseMs = 250; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
     try {
-      return await tryToOpen(options, masterKey)
+      return await tryToOpen(options)
     } catch (error) {
       signal?.throwIfAborted()
       // Only a PostgreSQL can be away and come back; a file that does not open now will not open later.
@@ -60,16 +63,12 @@ export async function openStore(options: StoreOptions, signal?: AbortSignal): Pr
   }
 }
 
-async function tryToOpen({ instance, database: choice, log }: StoreOptions, masterKey: MasterKey): Promise<Store> {
+async function tryToOpen(options: StoreOptions): Promise<Store> {
+  const { instance, database: choice, log } = options
   await using parts = new AsyncDisposableStack()
   const database = parts.use(await openDatabase(choice, log))
+  const masterKey = await chooseKey(options, database)
   const instanceKeys = new InstanceKeys(database, masterKey, instance)
-  try {
-    await instanceKeys.find()
-  } catch (error) {
-    if (!(error instanceof UnsealError)) throw error
-    throw new StoreRefusedError('The master key is not the one that the database was sealed with.')
-  }
   const opened = parts.move()
   return {
     accounts: new Accounts(database, masterKey, instance),
@@ -87,11 +86,4 @@ async function tryToOpen({ instance, database: choice, log }: StoreOptions, mast
 function openDatabase(choice: StoreOptions['database'], log: Logger): Promise<Database> {
   if (choice.type === 'postgresql') return openPostgresql(choice.address, log, choice.poolSize)
   return openSqlite(choice.type === 'sqlite' ? choice.file : undefined, log)
-}
-
-async function masterKeyOf({ masterKey, database }: StoreOptions): Promise<MasterKey> {
-  if (masterKey) return new MasterKey(masterKey)
-  if (database.type === 'memory') return processKey
-  if (database.type === 'sqlite') return masterKeyBeside(database.file)
-  throw new StoreRefusedError('PostgreSQL needs a master key: set SPECTRUM_MASTER_KEY or SPECTRUM_MASTER_KEY_FILE.')
 }

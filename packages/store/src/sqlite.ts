@@ -7,6 +7,7 @@ import type { Database } from './database.ts'
 import type { PrismaClient as CommonClient } from './gen/postgresql/client.ts'
 import { migrateSqlite } from './migrate-sqlite.ts'
 import { lockSqlite } from './sqlite-lock.ts'
+import { StoreRefusedError } from './store-error.ts'
 
 /** All stores in memory of one process are one database; it goes with the process. */
 const memory = 'file::memory:?cache=shared'
@@ -18,16 +19,15 @@ const memory = 'file::memory:?cache=shared'
 export async function openSqlite(file: string | undefined, log: Logger): Promise<Database> {
   await using parts = new AsyncDisposableStack()
   if (file !== undefined) {
-    await mkdir(dirname(resolve(file)), { recursive: true, mode: 0o700 })
-    // Made by us, so that nobody else may read it; SQLite gives its other files the same mode.
-    await (await open(file, 'a', 0o600)).close()
+    await makeFile(file)
     parts.use(await lockSqlite(file))
   }
   const url = file === undefined ? memory : `file:${resolve(file)}`
   // Stays open beside Prisma's connections: a database in memory lives as long as its last connection.
   const client = parts.adopt(createClient({ url, intMode: 'number' }), close)
   await client.execute(file === undefined ? 'SELECT 1' : 'PRAGMA journal_mode = WAL')
-  await migrateSqlite(client, log)
+  // One in memory is always new.
+  await migrateSqlite(client, file === undefined ? undefined : log)
   const { PrismaClient } = await import('./gen/sqlite/client.ts')
   const prisma = parts.adopt(new PrismaClient({ adapter: new PrismaLibSql({ url }), errorFormat: 'minimal' }), open =>
     open.$disconnect(),
@@ -42,4 +42,18 @@ export async function openSqlite(file: string | undefined, log: Logger): Promise
 
 function close(client: Client): void {
   client.close()
+}
+
+/** Made by us, so that nobody else may read it; SQLite gives its other files the same mode. */
+async function makeFile(file: string): Promise<void> {
+  try {
+    await mkdir(dirname(resolve(file)), { recursive: true, mode: 0o700 })
+    await (await open(file, 'a', 0o600)).close()
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? error.code : error
+    throw new StoreRefusedError(
+      `The SQLite database ${file} cannot be written (${reason}): choose another file with database.database. Where npm start may not write it, it keeps it in ~/.local/state/spectrum-cloud/<jid>/.`,
+      { cause: error },
+    )
+  }
 }

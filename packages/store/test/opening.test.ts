@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -58,6 +58,54 @@ describe('opening on SQLite', () => {
     }
     await writeFile(`${file}.key`, 'nonsense\n')
     await assert.rejects(open(), StoreRefusedError)
+  })
+
+  test('finds the key that opens the database, wherever earlier starts have put it', async () => {
+    await using folder = await TemporaryFolder.create('store')
+    const file = join(folder.path, 'database.sql')
+    const keyFile = join(folder.path, `${instance}.master.key`)
+    const open = (masterKey?: Buffer) =>
+      openStore({
+        instance,
+        database: { type: 'sqlite', file, keyFile },
+        log: listLog(),
+        ...(masterKey && { masterKey }),
+      })
+    const keys = async () => (await readdir(folder.path)).filter(name => name.endsWith('key')).sort()
+    const opened = async () => {
+      await using store = await open()
+      await store.instanceKeys.findOrCreate(() => ({ publicKey: Buffer.alloc(32), privateKey: Buffer.alloc(32) }))
+    }
+    await opened()
+    assert.deepEqual(await keys(), [`${instance}.master.key`])
+    for (const name of ['database.sql.key', 'master.key', `${instance}.master.key`]) {
+      const [now = ''] = await keys()
+      await rename(join(folder.path, now), join(folder.path, name))
+      await opened()
+      assert.deepEqual(await keys(), [name], 'no second key is made')
+    }
+    await writeFile(`${file}.key`, Buffer.alloc(32, 1).toString('base64'))
+    await opened()
+    await assert.rejects(open(Buffer.alloc(32, 1)), {
+      name: 'StoreRefusedError',
+      message: new RegExp(`not the one .* sealed with\\. That one is in ${keyFile}: .*SPECTRUM_MASTER_KEY_FILE`),
+    })
+
+    await rename(keyFile, join(folder.path, 'elsewhere'))
+    await assert.rejects(open(), { message: new RegExp(`is not in ${file}\\.key\\. .*SPECTRUM_MASTER_KEY_FILE`) })
+    await rm(`${file}.key`)
+    await assert.rejects(open(), { message: new RegExp(`is gone; it was looked for in ${keyFile}, `) })
+    assert.deepEqual(await keys(), [], 'no wrong key is left behind')
+  })
+
+  test('a file that cannot be made is named with its option', async () => {
+    await using folder = await TemporaryFolder.create('store')
+    await writeFile(join(folder.path, 'file'), '')
+    const file = join(folder.path, 'file/database.sql')
+    await assert.rejects(openStore({ instance, database: { type: 'sqlite', file }, log: listLog() }), {
+      name: 'StoreRefusedError',
+      message: /cannot be written \((ENOTDIR|EEXIST)\): choose another file with database\.database/,
+    })
   })
 
   test('in memory: readers and writers at once', async () => {

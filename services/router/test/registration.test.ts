@@ -323,7 +323,7 @@ describe('the master key', () => {
     await first[Symbol.asyncDispose]()
     await assert.rejects(startLocalRouter(nats, options, key()), {
       name: 'StoreRefusedError',
-      message: 'The master key is not the one that the database was sealed with.',
+      message: /^The master key is not the one that the database was sealed with\. /,
     })
   })
 

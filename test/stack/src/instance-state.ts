@@ -21,8 +21,11 @@ export interface InstanceState extends Disposable {
   readonly folder: string
   /** What JetStream keeps. */
   readonly natsStore: string
-  /** The key that stored credentials are sealed with, made at the first start, readable by this user only. */
-  readonly masterKeyFile: string
+  /**
+   * The key that credentials in PostgreSQL are sealed with, made at the first start, readable by this user only. Absent
+   * where none is needed: with SQLite the router finds or makes one beside the database, in memory nothing is kept.
+   */
+  readonly masterKeyFile: string | undefined
   /** The SQLite file where it is not the configured one. */
   readonly database: string | undefined
 }
@@ -57,7 +60,7 @@ export async function openState(config: Config): Promise<InstanceState> {
   return {
     folder,
     natsStore: natsStore(folder, jid, type === 'sqlite3' ? basename(database) : undefined),
-    masterKeyFile: masterKey(folder, jid),
+    masterKeyFile: type === 'pqxx' && config.security.masterKey === undefined ? masterKey(folder, jid) : undefined,
     database: type === 'sqlite3' && folder !== configured ? join(folder, 'database.sql') : undefined,
     [Symbol.dispose]: () => rmSync(lock, { force: true }),
   }

@@ -29,7 +29,7 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
   using state = await openState(config)
   const { config: file, flags, env } = splitFlags(argv)
   const { jid, server, port } = config.service
-  say(`Starting the gateway for ${jid}; its data is in ${state.folder}`)
+  say(`Starting the gateway for ${jid}; ${whatIsKept(config)} ${state.folder}`)
 
   await using resources = new AsyncDisposableStack()
   const bus = await startBusServer(jid, { storeDir: state.natsStore })
@@ -50,7 +50,7 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
     flags: [...flags, ...(state.database === undefined ? [] : [`--database.database=${state.database}`])],
     bus,
     env: { ...spectrumVariables(), ...env },
-    secrets: config.security.masterKey === undefined ? { masterKeyFile: state.masterKeyFile } : { masterKey: null },
+    secrets: state.masterKeyFile === undefined ? { masterKey: null } : { masterKeyFile: state.masterKeyFile },
     onLine: (process, line) => watch.onLine(process, line),
     onEvent: say,
   })
@@ -69,6 +69,12 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
     watch.hush()
   }
   await Promise.race([resources.disposeAsync(), requests.impatience.then(() => killAll(gateway, bus.nats.child))])
+}
+
+/** What lies in the folder of an instance, with its verb. */
+function whatIsKept({ database: { type } }: Config): string {
+  if (type === 'sqlite3') return 'its data is in'
+  return type === 'none' ? 'accounts are kept nowhere, what waits on the bus in' : 'what is not in PostgreSQL is in'
 }
 
 /** Options that have no meaning here, if they are given. */

@@ -8,7 +8,7 @@ export const database = z.object({
     .enum(['none', 'sqlite3', 'pqxx'])
     .default('none')
     .describe(
-      '`sqlite3`, `pqxx` (PostgreSQL), or `none`: accounts are kept in memory and lost with the router. `npm start` keeps what waits on the bus in `/var/lib/spectrum2/$jid` then too.',
+      '`sqlite3`, `pqxx` (PostgreSQL), or `none`: accounts are kept in memory and lost with the router, which warns of it. `npm start` keeps what waits on the bus in `/var/lib/spectrum2/$jid` then too.',
     ),
   database: z
     .string()
