@@ -196,6 +196,21 @@ test('an option nobody knows is a warning with the one that was meant, on the co
     `${path}:4: service.user_per_backend: is not a known option; did you mean service.users_per_backend?`,
     `${path}:6: weather.today: is not a known option`,
   ])
+  const mistyped = file(
+    '[service]',
+    'jid=a',
+    'backend=irc',
+    '[databse]',
+    'type=sqlite3',
+    'database=x',
+    '[weather]',
+    'x=1',
+  )
+  assert.deepEqual(load([mistyped]).warnings, [
+    `${mistyped}:5: [databse]: is not a known section; did you mean [database]? Nothing in it is used`,
+    `${mistyped}:8: weather.x: is not a known option`,
+  ])
+  assert.equal(load([mistyped]).config.database.type, 'none')
   const mistakes = mistakesOf(['--service.jid=a', '--service.backend=irc', '--service.prot=1', '--verbose'])
   assert.deepEqual(mistakes, [
     '--verbose: is not a known flag',
@@ -359,7 +374,9 @@ test('with mistakes, names that nobody knows are told too: one of them may be th
   ])
   const section = file('[servise]', 'jid = irc.example.org')
   assert.ok(
-    mistakesOf([section]).includes(`${section}:2: servise.jid: is not a known option; did you mean service.jid?`),
+    mistakesOf([section]).includes(
+      `${section}:2: [servise]: is not a known section; did you mean [service]? Nothing in it is used`,
+    ),
   )
 })
 

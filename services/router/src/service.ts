@@ -39,6 +39,9 @@ export const version: string = JSON.parse(readFileSync(new URL('../package.json'
 /** How long requests under way are waited for when the router stops. */
 const drainMs = 8_000
 
+const keptNowhere =
+  'accounts are kept in memory and lost when the router ends: set database.type to sqlite3 or pqxx in [database] to keep them'
+
 /** A router that runs. */
 export interface RunningRouter extends RunningService {
   /** Where the admin API listens. */
@@ -76,6 +79,7 @@ export async function startRouter(context: ServiceContext, argv: readonly string
     loginRate: () => (term() && governor?.lowestRate) ?? 0,
   })
 
+  if (config.database.type === 'none') log.warn({}, keptNowhere)
   const store = parts.use(await openStore(storeOptions(config, log), stopping))
   const bus = parts.use(await connectBus(busOptions(context, metrics), stopping))
   const instance = instanceKey(config.service.jid)

@@ -7,5 +7,7 @@ test('without a database a second router is refused in one sentence', async () =
   await using nats = await startNats()
   await using router = await startLocalRouter(nats)
   assert.ok(router.service.isLeader)
+  assert.ok(router.log.lines.some(line => line.startsWith('accounts are kept in memory and lost when the router ends')))
+  assert.ok(!router.log.lines.some(line => line.startsWith('the database was migrated')))
   await assert.rejects(startLocalRouter(nats), /^Error: Another router runs, and database\.type = none/)
 })

@@ -184,13 +184,29 @@ test('a store and a key of earlier releases stay in use where they can only be t
   {
     using state = await openState(config)
     assert.deepEqual([state.natsStore, existsSync(state.natsStore)], [join(data, `${jid}.nats`), true])
-    assert.equal(state.masterKeyFile, join(data, 'master.key'))
+    assert.equal(state.masterKeyFile, undefined, 'the router looks for it beside the database')
   }
   await mkdir(join(data, 'nats'))
   await rm(join(data, `${jid}.nats`), { recursive: true })
   await writeFile(join(data, 'other.localhost.sql'), '')
   using state = await openState(config)
   assert.deepEqual([state.natsStore, existsSync(join(data, 'nats'))], [join(data, `${jid}.nats`), true])
+})
+
+test('accounts that are kept nowhere are said to be, before ready', async () => {
+  await using here = await world()
+  const text = readFileSync(here.cfg, 'utf8').replace('[database]', '[databse]')
+  await writeFile(here.cfg, text, { mode: 0o600 })
+  await using gateway = launch('--config', here.cfg)
+  await untilReady(gateway)
+  const at = (pattern: RegExp) => gateway.lines.findIndex(line => pattern.test(line))
+  const isSaid = (pattern: RegExp) => at(pattern) !== -1
+  const mistyped = /^warning: \S+irc\.cfg:13: \[databse\]: is not a known section; did you mean \[database\]\?/
+  await waitUntil(() => isSaid(mistyped), { describe: () => gateway.log })
+  const warned = at(/warn: accounts are kept in memory and lost when the router ends: .*database\.type/)
+  assert.ok(isSaid(/^Starting the gateway .*accounts are kept nowhere/), gateway.log)
+  assert.ok(warned !== -1 && warned < at(/^ready: /), gateway.log)
+  assert.doesNotMatch(gateway.log, /its data is in|the database was migrated/)
 })
 
 test('one gateway is not started twice on its data, and a dead one does not hold it', async () => {
