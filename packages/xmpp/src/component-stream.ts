@@ -283,6 +283,12 @@ export class ComponentStream {
     if (condition === 'not-authorized') {
       this.#entity.reconnect.delay = longestDelayMs
       this.#tell(condition, {}, 'the XMPP server refuses the component secret (service.password)')
+    } else if (condition === 'host-unknown') {
+      this.#tell(
+        condition,
+        { domain: this.#options.domain },
+        'the XMPP server has no component of this name (service.jid)',
+      )
     } else if (condition === 'conflict') {
       // Refused while another holds the domain: look again each second. Thrown out by another: give way, ever longer.
       this.#entity.reconnect.delay = this.#isOnline ? this.#conflictDelay() : refusedDelayMs

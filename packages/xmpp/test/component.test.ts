@@ -69,6 +69,14 @@ describe('a component of a real Prosody', () => {
     assert.equal(await component.stop(), 0)
   })
 
+  test('a name that the server does not have is told as one', async context => {
+    const { lines } = connect(context, { domain: 'other.localhost' })
+    await waitUntil(() => lines.some(line => line.includes('no component of this name (service.jid)')), {
+      deadlineMs: 10_000,
+      describe: () => lines.join('\n'),
+    })
+  })
+
   test('what was unconfirmed when the server died arrives after its return, in order', async context => {
     const { component } = connect(context)
     await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })

@@ -169,6 +169,9 @@ class Watch {
       this.#refuse(new StartError(refusal))
       return ''
     }
+    // It is waited for: the server's configuration may be put right meanwhile.
+    if (service === 'frontend' && msg.startsWith('the XMPP server has no component'))
+      return `The XMPP server at ${server}:${port} has no component ${jid}: please check service.jid, and that the server has a component of that name; trying again until it has.`
     if (service === 'frontend' && msg === 'component connection failed')
       return `The XMPP server at ${server}:${port} cannot be reached yet (${record.reason}); trying again until it is there.`
     if (service === 'router' && msg.startsWith('the database is not available')) {

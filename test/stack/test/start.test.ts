@@ -346,6 +346,17 @@ test('a wrong secret ends the start at once, with one sentence at the end', asyn
   console.log(`ended after ${Math.round(tookMs)} ms`)
 })
 
+test('a component that the XMPP server does not have is named, and waited for', async () => {
+  await using here = await world()
+  await using gateway = launch('--config', here.cfg, '--service.jid=other.localhost')
+  const sentence = /^The XMPP server at \S+ has no component other\.localhost: please check service\.jid/
+  await waitUntil(() => gateway.lines.some(line => sentence.test(line)), {
+    deadlineMs: 60_000,
+    describe: () => gateway.log,
+  })
+  assert.doesNotMatch(gateway.log, /cannot be reached|host-unknown/)
+})
+
 test('--help prints how it is used', async () => {
   await using help = launch('--help')
   await help.ended
