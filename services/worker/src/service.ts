@@ -12,6 +12,7 @@ import { keepManifest } from './manifest.ts'
 import { defineWorkerMetrics } from './metrics.ts'
 import { defaultLimits, type SessionContext, type SessionLimits } from './sessions/context.ts'
 import { EventLanes } from './sessions/event-lanes.ts'
+import { FailureNotices } from './sessions/failure-notices.ts'
 import { ResourceChecks } from './sessions/resource-checks.ts'
 import type { Session } from './sessions/session.ts'
 import { WriteBehind } from './write-behind.ts'
@@ -89,11 +90,15 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
       onDropped: ({ event }, reason) => metrics.dropped.inc({ kind: event?.$case ?? 'event', reason }),
     })
     const eventLanes = lanes
+    const policy = new EgressPolicy(config.egress)
+    const notices = new FailureNotices(clock)
     const egress = new Egress({
-      policy: new EgressPolicy(config.egress),
-      onRefused: reason => {
+      policy,
+      onRefused: (reason, address, port) => {
         metrics.egressRefused.inc({ reason })
         metrics.dropped.inc({ kind: 'egress', reason })
+        const facts = { address, port, ...policy.explain(address, port) }
+        if (notices.take()) log.warn(facts, 'a server that a user named is not connected to')
       },
     })
     const key = new InstanceKey(bus, router)

@@ -11,8 +11,8 @@ export type Resolve = (host: string) => Promise<readonly string[]>
 
 export interface EgressOptions {
   readonly policy: EgressPolicy
-  /** Counts what was refused. */
-  readonly onRefused: (reason: Refusal) => void
+  /** Counts and logs what was refused. */
+  readonly onRefused: (reason: Refusal, address: string, port: number) => void
   /** Default: the system's resolver. */
   readonly resolve?: Resolve
 }
@@ -82,7 +82,7 @@ export class Egress {
     const { policy, onRefused } = this.#options
     const permitted = addresses.filter(address => {
       const refusal = policy.refusal(address, port)
-      if (refusal !== undefined) onRefused(refusal)
+      if (refusal !== undefined) onRefused(refusal, address, port)
       return refusal === undefined
     })
     if (permitted.length > 0) return permitted

@@ -54,5 +54,14 @@ test('the operator denies blocks, allows some of them again, and lists ports', (
   for (const port of [22, 6659, 6670]) assert.equal(policy.refusal('1.1.1.1', port), 'port')
   for (const port of [6660, 6669]) assert.equal(policy.refusal('1.1.1.1', port), undefined)
   assert.equal(policy.refusal('127.0.0.1', 22), 'private')
+  assert.deepEqual(policy.explain('127.0.0.1', 6667), {
+    refused: 'address (private)',
+    allowedBy: 'egress.allow = 127.0.0.1',
+  })
+  assert.deepEqual(policy.explain('8.8.4.4', 22), {
+    refused: 'address (denied) and port',
+    allowedBy: 'egress.allow = 8.8.4.4 and egress.allowed_ports = 22',
+  })
+  assert.deepEqual(policy.explain('1.1.1.1', 22), { refused: 'port', allowedBy: 'egress.allowed_ports = 22' })
   assert.equal(policy.refusal('10.1.2.3', 22), 'port')
 })

@@ -70,7 +70,25 @@ export class EgressPolicy {
       if (this.#deny.has(address)) return 'denied'
       if (this.#special.has(address)) return 'private'
     }
-    return this.#ports.size > 0 && !this.#ports.has(port) ? 'port' : undefined
+    return this.#isPortRefused(port) ? 'port' : undefined
+  }
+
+  /** What is refused, and which options would allow it: for the operator's log, never for the user, who may be hostile. */
+  explain(address: string, port: number): { refused: string; allowedBy: string } {
+    const refusal = this.refusal(address, port)
+    const isAddress = refusal === 'private' || refusal === 'denied'
+    const reasons = [
+      ...(isAddress ? [[`address (${refusal})`, `egress.allow = ${address}`]] : []),
+      ...(this.#isPortRefused(port) ? [['port', `egress.allowed_ports = ${port}`]] : []),
+    ]
+    return {
+      refused: reasons.map(([what]) => what).join(' and '),
+      allowedBy: reasons.map(([, option]) => option).join(' and '),
+    }
+  }
+
+  #isPortRefused(port: number): boolean {
+    return this.#ports.size > 0 && !this.#ports.has(port)
   }
 }
 
