@@ -18,6 +18,8 @@ interface Seen {
   revision: number
   seenAt: number
   isGone: boolean
+  /** Not heard of since this process began to watch: its death may be long past. */
+  isInherited: boolean
 }
 
 /** Knows which processes live, and which are dead beyond doubt. */
@@ -40,6 +42,7 @@ export class DeathWatch {
   #timer: NodeJS.Timeout | undefined
   #watchingSince: number
   #lastPollAt: number
+  #hasStarted = false
 
   constructor(
     connection: Connection,
@@ -67,6 +70,7 @@ export class DeathWatch {
       }),
       await this.#table.watch('', (key, entry) => this.#onRecord(key, entry)),
     )
+    this.#hasStarted = true
     const reports = nc.subscribe(deathTopic('*').subject, {
       callback: (_, message) => this.#onReport(message.subject, message.string()),
     })
@@ -106,7 +110,8 @@ export class DeathWatch {
         return
       }
       this.#unheard.delete(record.process)
-      this.#processes.set(record.process, { record, revision, seenAt: this.#clock.monotonic(), isGone: false })
+      const facts = { seenAt: this.#clock.monotonic(), isGone: false, isInherited: !this.#hasStarted }
+      this.#processes.set(record.process, { record, revision, ...facts })
       return
     }
     for (const { record } of this.#processes.values())
@@ -139,7 +144,9 @@ export class DeathWatch {
     const seen = this.#processes.get(process)
     if (seen?.isGone) return
     if (seen) seen.isGone = true
-    this.#connection.log.info({ process, how }, 'a process is gone')
+    const { log } = this.#connection
+    if (seen?.isInherited) log.debug({ process, how }, 'a process of earlier is gone')
+    else log.info({ process, how }, 'a process is gone')
     this.deaths.emit(process)
   }
 

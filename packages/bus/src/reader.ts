@@ -298,7 +298,8 @@ export class Reader {
   #reset(): void {
     const { connection } = this.#readers
     connection.count('bus_stream_reset', {})
-    connection.log.error({ stream: this.#options.stream }, 'a stream was made anew; reading all of it')
+    const { stream } = this.#options
+    connection.log.warn({ stream }, 'NATS has lost its data: this stream was made anew and is read from its start')
     this.#position = 0
     this.#hasPosition = this.#options.start !== 'last-per-subject'
     this.#options.onReset?.()

@@ -64,6 +64,16 @@ test('a process is dead when its pid is gone, and its resources are free; live o
   await until(() => dead.includes(child.processId), { deadlineMs: 6000 })
   assert.ok(owners.isDead(child.processId))
   assert.ok(!owners.processes().some(({ process }) => process === child.processId))
+  const told = ({ logs }: TestBus) =>
+    logs
+      .filter(({ message, fields }) => / is gone$/.test(message) && Object.values(fields).includes(child.processId))
+      .map(({ level }) => level)
+  assert.deepEqual(told(bus), ['info'])
+  // For who comes later it is no news.
+  await using late = await openBus(server.url)
+  await until(() => told(late).length > 0, { deadlineMs: 6000 })
+  assert.deepEqual(told(late), ['debug'])
+  assert.ok(late.bus.owners.isDead(child.processId))
 })
 
 test('NATS away longer than the lease: everybody pauses, nobody is declared dead, the same owner goes on', async () => {

@@ -221,7 +221,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       metrics.active.set(isActive ? 1 : 0)
       if (isActive) outbox.reopen()
       if (isActive && link.component?.isOnline !== true) gap.began()
-      log.info({ isActive }, isActive ? 'this frontend is active' : 'this frontend stands by')
+      log.info({}, isActive ? 'this frontend is active' : 'this frontend stands by')
     },
     onPartitions: (count: number) => metrics.partitions.set(count),
     settleCommands: async (isLast: boolean) => {

@@ -5,7 +5,7 @@ import { answering } from './juliet.ts'
 import { freePort, isFree } from './ports.ts'
 import { type Stack, startStack } from './stack.ts'
 import { keepRunning } from './supervisor.ts'
-import { readable, say, stopRequests } from './terminal.ts'
+import { say, severeLines, stopRequests } from './terminal.ts'
 import { xml } from './xml.ts'
 import { XmppClient } from './xmpp-client.ts'
 
@@ -29,6 +29,7 @@ export async function runPlayground(): Promise<void> {
   requests.first.then(() => stopping.abort())
   // What breaks while everything ends is of no use to anybody.
   const tell = (text: string) => !stopping.signal.aborted && say(text)
+  const severe = severeLines()
   say('Starting Prosody (XMPP), ngIRCd (IRC), nats-server and the gateway on 127.0.0.1 …')
   const begun = performance.now()
   await using resources = new AsyncDisposableStack()
@@ -41,7 +42,7 @@ export async function runPlayground(): Promise<void> {
         ircPort: await preferably(6667),
         signal: stopping.signal,
         onLine: (process, line) => {
-          const text = readable(process.name, line, 'warn')
+          const text = severe(process.name, line)
           if (text !== undefined) tell(text)
         },
         onEvent: tell,

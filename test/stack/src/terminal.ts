@@ -43,9 +43,21 @@ export function readable(name: string, line: string, least: (typeof levels)[numb
   return `${String(record.time).slice(11, 19)} ${name}: ${mark}${record.msg}${fields.length > 0 ? ` (${fields.join(', ')})` : ''}`
 }
 
+/** {@link readable} for warnings and errors; and for the news that a connection is back whose loss was told. */
+export function severeLines(): (name: string, line: string) => string | undefined {
+  const disconnected = new Set<string>()
+  return (name, line) => {
+    const msg = parseRecord(line)?.msg
+    if (msg === 'component disconnected') disconnected.add(name)
+    const isBack = msg === 'component connected' && disconnected.delete(name)
+    return readable(name, line, isBack ? 'info' : 'warn')
+  }
+}
+
 function describe(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value)
-  const { message } = value as { message?: unknown }
+  const { message, address, port } = value as { message?: unknown; address?: unknown; port?: unknown }
+  if (typeof address === 'string' && typeof port === 'number') return `${address}:${port}`
   return typeof message === 'string' ? message : JSON.stringify(value)
 }
 
