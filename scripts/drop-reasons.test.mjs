@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { failures } from '@spectrum/network'
-import { dropReasons } from '@spectrum/service-kit'
+import { dropReasons, reasonsOf, redeliveryReasons, weights } from '@spectrum/service-kit'
 import { root } from './prepare.mjs'
 
 /** The calls that count something dropped; each string in kebab case among their arguments is a reason. */
@@ -42,4 +42,27 @@ test('every reason that is counted as dropped is documented', () => {
   }
   assert.ok(count > 40, `only ${count} reasons were found: the code counts by other calls now`)
   assert.deepEqual(unknown, [], 'reasons that packages/service-kit/src/drop-reasons.ts does not explain')
+})
+
+test('every reason that is counted as redelivered is documented, and nothing else is', () => {
+  const found = new Set()
+  for (const folder of ['services', 'packages'])
+    for (const file of readdirSync(join(root, folder), { recursive: true })) {
+      if (!file.endsWith('.ts') || file.endsWith('.test.ts') || /(^|\/)(node_modules|test|gen)\//.test(file)) continue
+      const text = readFileSync(join(root, folder, file), 'utf8')
+      for (const [, reason] of text.matchAll(/redelivered\.inc\(\{[^}]*?reason: [^'}]*'([a-z-]+)'/g)) found.add(reason)
+    }
+  assert.deepEqual([...found].sort(), Object.keys(redeliveryReasons).sort())
+})
+
+test('every reason has one weight', () => {
+  const weighed = Object.keys(weights).flatMap(reasonsOf)
+  assert.deepEqual(weighed.toSorted(), Object.keys(dropReasons).toSorted())
+})
+
+test('a name that ends in _total and is in the operations page is a metric', () => {
+  const metrics = readFileSync(join(root, 'docs/reference/metrics.md'), 'utf8')
+  const page = readFileSync(join(root, 'docs/operations.md'), 'utf8')
+  for (const [, name] of page.matchAll(/`(_?spectrum_\w+|_\w+_total)[`{]/g))
+    assert.ok(metrics.includes(`\`${name}\``), name)
 })

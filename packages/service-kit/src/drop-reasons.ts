@@ -44,7 +44,7 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'backlog-full': 'An event beyond the bound on what waits for the bus.',
   duplicate: 'A command that was handed on twice and done once.',
   echo: 'The network repeats to the user what the user said.',
-  forwarded: 'A command that was passed on once already and belongs nowhere.',
+  forwarded: 'A command that was passed on to the backend where its user sits now.',
   'handler-failed': 'Our own fault: an item could not be handled; the log has an error for each.',
   'left-before': 'News of a room that was left already.',
   'no-session': 'A command that needs a session where there is none, and that nobody misses.',
@@ -116,4 +116,62 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'news-of-unknown-room': 'News of a channel that the user is not in.',
   'nick-not-regained': 'The own nick could not be taken back.',
   'too-many-servers': 'A server beyond the number of servers that one user may name.',
+}
+
+/** How serious a reason of {@link dropReasons} is. */
+export type Weight = 'lost' | 'fault' | 'full' | 'hostile' | 'past' | 'told' | 'ordinary'
+
+/** What each weight means for the operator, the most serious first. */
+export const weights: Readonly<Record<Weight, string>> = {
+  lost: 'A user misses something and is not told.',
+  fault: 'Our own fault, or that of the set-up: the log of that time says more.',
+  full: 'A limit of the bus or of memory is reached; senders are told. More workers, or `nats.stream_bytes`.',
+  hostile: 'What no honest user, server or process of ours sends. Refused as it should be; in numbers, somebody tries.',
+  past: 'Of what was said while a user was away, more than is kept or could be had: the user reads less of it.',
+  told: 'Refused, and the sender was told where there is one to tell.',
+  ordinary: 'Part of the work: what needs no telling, or was told already. Its numbers mean nothing.',
+}
+
+/** All that are not listed are ordinary. */
+const serious: Readonly<Record<Exclude<Weight, 'ordinary'>, readonly string[]>> = {
+  lost: ['backlog-full', 'bounced-message', 'no-jid-for-name', 'not-restored', 'without-sender'],
+  fault: [
+    ...['failed', 'handler-failed', 'line-failed', 'forwarded-unreadable', 'unknown-event', 'permission'],
+    ...['undecodable-batch', 'undecodable-record', 'unencodable', 'dead-stream-unavailable', 'foreign-addressee'],
+  ],
+  full: ['lane-full', 'lane-share', 'stream-full', 'too-many-requests'],
+  hostile: [
+    ...['poison', 'too-deep', 'sender-malformed', 'unknown-element', 'foreign-heartbeat', 'foreign-death-report'],
+    ...['denied', 'invalid', 'port', 'private', 'too-many-servers', 'ctcp-limited'],
+    ...['line-too-long', 'malformed-line', 'malformed-nick', 'malformed-source', 'malformed-batch'],
+  ],
+  past: [
+    ...['missed-lines-full', 'missed-lines-not-stored'],
+    ...[
+      'history-cut',
+      'history-late',
+      'history-overflow',
+      'history-refused',
+      'history-timed-out',
+      'history-unfinished',
+    ],
+  ],
+  told: ['too-large', 'id-too-long', 'unpublished-at-stop', 'uncertain-at-stop', 'line-refused'],
+}
+
+/** The reasons of one weight, in the order of {@link dropReasons}. */
+export function reasonsOf(weight: Weight): string[] {
+  const weightOf = (reason: string) =>
+    (Object.keys(serious) as (keyof typeof serious)[]).find(key => serious[key].includes(reason)) ?? 'ordinary'
+  return Object.keys(dropReasons).filter(reason => weightOf(reason) === weight)
+}
+
+/** Every reason of `spectrum_redelivered_total`: none of them is a loss. */
+export const redeliveryReasons: Readonly<Record<string, string>> = {
+  'stream-lost':
+    'Kind `stanza`, of the frontend: written to a stream that ended before the XMPP server confirmed it, and written again to the next. So many stanzas at most came twice.',
+  duplicate:
+    'Of the worker: a command that was read a second time, after a crash of the frontend or worker that had it, and is not sent to the network again.',
+  'not-recorded':
+    'Kind `bus`: read again, as its reader died before it had recorded how far it was (50 ms, 200 ms for some sessions).',
 }

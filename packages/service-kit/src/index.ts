@@ -8,7 +8,7 @@
  * The default metrics include the event loop's lag (`nodejs_eventloop_lag_p99_seconds` and its neighbours).
  */
 export { busCounter, type DeliveryMetrics, deliveryMetrics } from './delivery-metrics.ts'
-export { dropReasons } from './drop-reasons.ts'
+export { dropReasons, reasonsOf, redeliveryReasons, type Weight, weights } from './drop-reasons.ts'
 export { createLogger, type Log, type LogDestination, type LogOptions } from './log.ts'
 export {
   type Counter,

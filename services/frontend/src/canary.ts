@@ -122,8 +122,10 @@ export class Canary implements AsyncDisposable {
     this.#isSigningIn = true
     try {
       const { isRegistered } = await router.getRegistration({ user: domain })
-      if (!isRegistered)
+      if (!isRegistered) {
         await router.register({ user: domain, username: resource, hasPassword: false, password: undefined })
+        log.info({ user: domain }, 'the canary has registered a user of its own')
+      }
       if (this.#mayAdopt) await this.#adopt()
       this.#mayAdopt = false
       this.#options.write(toXml(xml('presence', { from: this.#jid, to: domain })))
