@@ -122,7 +122,7 @@ async function inhabit(stack: Stack): Promise<AsyncDisposable & { accounts: read
 }
 
 function explain({ jid, prosody, ircServer, gateway }: Stack, [romeo, mercutio]: readonly Account[]): void {
-  const [frontend] = gateway.frontends
+  const pages = gateway.processes.map(({ service, httpPort }) => `http://127.0.0.1:${httpPort}/metrics (${service})`)
   process.stdout.write(`
 Join with clients of your own (nothing here is encrypted, and all of it listens on 127.0.0.1 only):
 
@@ -132,15 +132,19 @@ Join with clients of your own (nothing here is encrypted, and all of it listens 
          another nick NAME on the IRC server is the contact  NAME@${jid}
          a second account: mercutio@${prosody.domain}, password ${mercutio?.password}; he has yet to register with ${jid}
   IRC    server 127.0.0.1 port ${ircServer.port}, any nick, TLS off; then  /join ${channel}
-  Look   http://127.0.0.1:${frontend?.httpPort}/metrics
+  Look   ${pages.join('\n         ')}
 
-Kill any process: it is started again. Ctrl-C stops everything and leaves nothing behind.
+Kill any process: it is started again. Ctrl-C stops everything and leaves nothing behind: accounts and passwords are new
+at each start.
 `)
 }
 
-/** The port by which people know the protocol, when nobody uses it. */
+/** The port by which people know the protocol; when somebody uses it, another, which is told. */
 async function preferably(port: number): Promise<number> {
-  return (await isFree(port)) ? port : freePort()
+  if (await isFree(port)) return port
+  const other = await freePort()
+  say(`Port ${port} is in use by another program: ${other} is used instead`)
+  return other
 }
 
 function milliseconds(since: number): string {

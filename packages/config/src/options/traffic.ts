@@ -33,7 +33,14 @@ export const frontend = z.object({
 
 /** `[worker]` */
 export const worker = z.object({
-  backendsPerWorker: z.int().min(1).max(10_000).default(10).describe('Backends that one worker process runs at most.'),
+  backendsPerWorker: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(10)
+    .describe(
+      'Backends that one worker takes without hesitating, and by which workers are counted and started. It takes more when no other worker has taken them within two seconds: too many are better than none.',
+    ),
 })
 
 /** `[egress]`: where users may make the gateway connect to. Hosts in the configuration itself are always allowed. */
