@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from '@spectrum/config'
 import { root } from './prepare.mjs'
@@ -24,6 +24,7 @@ test('every path that a page names exists', () => {
     'CONTRIBUTING.md',
     'docs/architecture.md',
     'docs/networks.md',
+    'docs/operations.md',
     'networks/parrot/README.md',
   ]
   const missing = pages.flatMap(page =>
@@ -47,3 +48,16 @@ function existing(path) {
   }
   return true
 }
+
+test('every page of docs is linked from the README or another page, and every link leads somewhere', () => {
+  const pages = ['README.md', ...readdirSync(join(root, 'docs'), { recursive: true }).map(page => `docs/${page}`)]
+  const linked = new Set()
+  for (const page of pages.filter(page => page.endsWith('.md')))
+    for (const [, target = ''] of readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      const path = join(dirname(page), target)
+      assert.ok(existsSync(join(root, path)), `${page}: ${target}`)
+      linked.add(path)
+    }
+  const lonely = pages.filter(page => page.endsWith('.md') && !page.startsWith('docs/decisions/') && !linked.has(page))
+  assert.deepEqual(lonely, ['README.md'])
+})
