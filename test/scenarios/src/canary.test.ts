@@ -14,6 +14,10 @@ scenario(
     const returned = () => sum('latency_seconds_count')
     await waitUntil(async () => (await returned()) >= 3, { deadlineMs: 60_000 })
     assert.equal(await sum('lost_total'), 0)
+    const registered = gateway.frontends
+      .flatMap(({ log }) => log)
+      .filter(({ msg }) => /canary has registered/.test(`${msg}`))
+    assert.equal(registered.length, 1)
 
     await gateway.workers[0]?.kill()
     const before = await returned()

@@ -245,6 +245,10 @@ test('the playground starts again whatever dies, juliet comes back, and it ends 
   const [password = '', port = ''] = find(/account romeo@localhost, password (\S+), server 127\.0\.0\.1 port (\d+)/)
   const [second = ''] = find(/mercutio@localhost, password ([^;\s]+)/)
   const [ircPort = ''] = find(/IRC +server 127\.0\.0\.1 port (\d+)/)
+  for (const service of ['router', 'worker', 'frontend']) {
+    const [page = ''] = find(new RegExp(`(http://127\\.0\\.0\\.1:\\d+/metrics) \\(${service}\\)`))
+    assert.match(await (await fetch(page)).text(), new RegExp(`service="${service}"`))
+  }
   const login = { port: Number(port), domain: 'localhost' }
   {
     await using mercutio = await XmppClient.connect({ ...login, name: 'mercutio', password: second })
@@ -261,6 +265,11 @@ test('the playground starts again whatever dies, juliet comes back, and it ends 
     await waitUntil(() => new RegExp(`^${name} ended \\(.*\\); starting it again$`, 'm').test(playground.log), {
       describe: () => playground.log,
     })
+  // Prosody's death was told, so its return is.
+  await waitUntil(() => /component disconnected.*component connected \(host=127/s.test(playground.log), {
+    deadlineMs: 30_000,
+    describe: () => playground.log,
+  })
   await using friend = await waitUntil(
     () => IrcClient.connect({ port: Number(ircPort), nick: 'friend' }).catch(() => undefined),
     { deadlineMs: 30_000, describe: () => playground.log },
