@@ -11,14 +11,12 @@ export function createAccounts(bus: Bus, router: Router, instance: string): Acco
   return {
     async fetch({ user, generation, link }) {
       const { publicKey, privateKey } = createSealingKeys()
-      const sealed = await router.fetchCredentials({
-        user,
-        backend: link.number,
-        epoch: link.epoch,
-        generation,
-        process: bus.processId,
-        publicKey: Buffer.from(publicKey),
-      })
+      const request = { user, backend: link.number, epoch: link.epoch, generation, process: bus.processId }
+      const sealed = await router
+        .fetchCredentials({ ...request, publicKey: Buffer.from(publicKey) })
+        .catch((error: unknown) => {
+          throw toldOfRouter(error)
+        })
       return Credentials.decode(open(privateKey, sealed))
     },
     async save({ user, link }, account) {
@@ -32,6 +30,14 @@ export function createAccounts(bus: Bus, router: Router, instance: string): Acco
       await router.release({ user, generation, backend: link.number })
     },
   }
+}
+
+/** Says who is away: told as it is, it would be taken for the network. */
+function toldOfRouter(error: unknown): unknown {
+  if (!(error instanceof NetworkError) || error.code !== 'unavailable') return error
+  return new NetworkError('unavailable', `The router does not hand over the account yet: ${error.message}`, {
+    cause: error,
+  })
 }
 
 /** Opens what clients sealed to the instance; the private key is fetched once and kept in memory only. */
