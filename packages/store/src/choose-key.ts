@@ -17,7 +17,7 @@ const processKey = new MasterKey(randomBytes(32))
  * @throws StoreRefusedError when no key at hand opens the database; the message names the files
  */
 export async function chooseKey(options: StoreOptions, database: Database): Promise<MasterKey> {
-  const { instance, masterKey, database: choice } = options
+  const { instance, masterKey, database: choice, log } = options
   const opens = (key: MasterKey) => unseals(new InstanceKeys(database, key, instance))
   const files = choice.type === 'sqlite' ? keyFiles(choice) : []
   if (masterKey) {
@@ -36,7 +36,10 @@ export async function chooseKey(options: StoreOptions, database: Database): Prom
   }
   const [first = ''] = files
   // Nothing opens with a key that was made up just now, unless there is nothing to open.
-  if (await opens(new MasterKey(randomBytes(32)))) return makeMasterKey(first)
+  if (await opens(new MasterKey(randomBytes(32)))) {
+    log.info({ file: first }, 'a master key was made: back it up with the database')
+    return makeMasterKey(first)
+  }
   const where =
     wrong.length > 0 ? `is not in ${wrong.join(' or ')}` : `is gone; it was looked for in ${files.join(', ')}`
   throw new StoreRefusedError(

@@ -64,11 +64,12 @@ describe('opening on SQLite', () => {
     await using folder = await TemporaryFolder.create('store')
     const file = join(folder.path, 'database.sql')
     const keyFile = join(folder.path, `${instance}.master.key`)
+    const log = listLog()
     const open = (masterKey?: Buffer) =>
       openStore({
         instance,
         database: { type: 'sqlite', file, keyFile },
-        log: listLog(),
+        log,
         ...(masterKey && { masterKey }),
       })
     const keys = async () => (await readdir(folder.path)).filter(name => name.endsWith('key')).sort()
@@ -78,6 +79,7 @@ describe('opening on SQLite', () => {
     }
     await opened()
     assert.deepEqual(await keys(), [`${instance}.master.key`])
+    assert.match(log.lines.join('\n'), new RegExp(`a master key was made: .*${keyFile}`))
     for (const name of ['database.sql.key', 'master.key', `${instance}.master.key`]) {
       const [now = ''] = await keys()
       await rename(join(folder.path, now), join(folder.path, name))
