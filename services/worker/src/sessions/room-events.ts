@@ -31,7 +31,7 @@ export function roomJoined(session: Session, { room: id, facts, nick, at }: Of<'
   room.hasFacts = facts !== undefined
   clearTimeout(room.factsTimer)
   room.factsTimer = undefined
-  room.held = []
+  for (const { type } of room.held.splice(0)) session.suppressed(type, 'connection-lost')
   room.fillsGaps = session.connection.rooms?.fillsGaps?.(id) ?? false
   if (room.lastLine === undefined) session.lastLines.told(room, at === undefined ? {} : { saidAt: at })
 }
