@@ -125,6 +125,8 @@ export class History {
   /** The connection is over. */
   close(): void {
     this.#batches.clear()
+    // What was held is not told any more: the next connection asks from where this one did.
+    if (this.#private?.isOpen) this.#lastPrivateAt = new Date(this.#private.at)
     this.#private?.close()
     for (const gap of this.#people.values()) gap.close()
     this.#people.clear()

@@ -121,6 +121,8 @@ interface InFlight<T> {
 interface Queued<T> {
   readonly item: T
   readonly bytes: number
+  /** How many had been published with it. */
+  readonly number: number
   readonly onRefused: ((error: NetworkError) => void) | undefined
 }
 
@@ -170,9 +172,8 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
       this.#hub.connection.count('bus_refused', { reason: 'lane-full' })
       throw new LaneFullError(this.#lane.key)
     }
-    this.#queue.push({ item, bytes, onRefused })
+    this.#queue.push({ item, bytes, number: ++this.#published, onRefused })
     this.#queuedBytes += bytes
-    this.#published++
     this.#hub.count(bytes)
     if (this.isCongested) this.#wasCongested = true
     this.#schedule()
@@ -450,7 +451,9 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
   #settle(items: readonly Queued<T>[]): void {
     this.#settled += items.length
     this.#hub.count(-bytesOf(items))
-    while (this.#waiters[0] && this.#waiters[0].until <= this.#settled) this.#waiters.shift()?.resolve()
+    // What is refused overtakes what was published before it.
+    const oldest = (this.#inFlight?.queued[0] ?? this.#queue[this.#head])?.number ?? Number.POSITIVE_INFINITY
+    while (this.#waiters[0] && this.#waiters[0].until < oldest) this.#waiters.shift()?.resolve()
     if (this.#wasCongested && this.backlog.bytes < highWaterBytes / 2) {
       this.#wasCongested = false
       this.#relief.emit()

@@ -161,6 +161,29 @@ test('a full lane holds its publisher back, loses nothing, and leaves others alo
   )
 })
 
+test('what was published is durable only when it is, though what came later was refused', async () => {
+  const limits = { maxMessagesPerLane: 1 }
+  await using own = await startServer()
+  await using publisher = await openBus(own.url, { service: 'router', limits })
+  const full = publisher.bus.publisher(commandLane(instance, 1), lineCodec)
+  full.publish({ user: 'u', n: 0 })
+  await full.durable()
+  let isDurable = false
+  let refused = 0
+  full.publish({ user: 'u', n: 1 })
+  void full.durable().then(() => {
+    isDurable = true
+  })
+  for (let n = 2; n < 5; n++) full.publish({ user: 'u', n }, () => void refused++)
+  await until(() => refused === 3, { deadlineMs: 20_000 })
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(isDurable, false)
+  await using worker = await openBus(own.url, { limits, timings: { purgeMs: 100 } })
+  const { got } = await collect(worker, commandLane(instance, 1))
+  await until(() => isDurable, { deadlineMs: 20_000 })
+  await until(() => got.length === 2)
+})
+
 test('a publisher is bounded while NATS is away, says when it is relieved, and refuses what is too large', async () => {
   await using own = await startServer()
   await using publisher = await openBus(own.url, { service: 'router' })

@@ -256,6 +256,40 @@ describe('confirmed output', () => {
     output.lost()
   })
 
+  test('a server that talks is given a minute for a barrier, one that falls silent 15 s from then', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { output, clock, send, take, abandoned } = harness()
+    const pass = secondsOf(t, clock)
+    output.opened()
+    send('a')
+    await turn()
+    await barrierTime()
+    const [, barrier = ''] = take()
+    output.returned(barrier)
+    send('b')
+    await turn()
+    await barrierTime()
+    for (let second = 0; second < 40; second++) {
+      pass(1)
+      output.heard()
+    }
+    assert.deepEqual(abandoned, [], 'it is slow')
+    pass(14)
+    assert.deepEqual(abandoned, [])
+    pass(2)
+    assert.ok(abandoned.length > 0, 'it is silent')
+    const before = abandoned.length
+    output.heard()
+    pass(1)
+    assert.equal(abandoned.length, before)
+    for (let second = 0; second < 6; second++) {
+      pass(1)
+      output.heard()
+    }
+    assert.ok(abandoned.length > before, 'a minute is over')
+    output.lost()
+  })
+
   test('after a standstill of our own the server gets its time: what it said is still unread', async t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const { output, clock, send, take, abandoned, confirmed } = harness()

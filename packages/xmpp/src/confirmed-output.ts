@@ -35,7 +35,7 @@ export interface OutputOptions {
   write(xml: string): void
   /** True when all that was written has gone to the kernel. */
   isDrained(): boolean
-  /** Nothing has come back for 15 s. Called each second while that lasts. */
+  /** Nothing has come back for 15 s, or no barrier for a minute. Called each second while that lasts. */
   abandon(reason: string): void
   /** The server is alive and has never returned a barrier: from now on what is written counts as processed. */
   onUnconfirmable?(): void
@@ -51,8 +51,10 @@ const barrierStanzas = 200
 const barrierDelayMs = 5
 /** A server that says other things for so long and has never returned a barrier does not return them at all. */
 const proofMs = 5_000
-/** A barrier that has not returned for so long tells a dead stream. */
+/** A server that has said nothing for so long, with a barrier on its way, has a dead stream. */
 const silenceMs = 15_000
+/** One that talks may have much to do before a barrier is its turn, but not so much. */
+const slownessMs = 60_000
 /** How often that is looked at; after a multiple of it this process itself stood still, and the answers are still unread. */
 const checkMs = 1_000
 const standstillMs = 3_000
@@ -343,6 +345,11 @@ export class ConfirmedOutput {
     return `<iq type="get" id="${id}" from="${escapeAttribute(from)}" to="${escapeAttribute(to)}"><ping xmlns="urn:xmpp:ping"/></iq>`
   }
 
+  /** @param since - nothing kept the server from returning the barrier */
+  #isDead(now: number, since: number): boolean {
+    return now - Math.max(since, this.#heardAt) > silenceMs || now - since > slownessMs
+  }
+
   #checkSilence(): void {
     const now = this.#options.now()
     if (now - this.#checkedAt > standstillMs) this.#resumedAt = now
@@ -365,7 +372,7 @@ export class ConfirmedOutput {
       this.#proof = 'absent'
       this.#options.onUnconfirmable?.()
       if (this.#options.isDrained()) this.drained()
-    } else if (now - Math.max(oldest.writtenAt, this.#resumedAt) > silenceMs) {
+    } else if (this.#isDead(now, Math.max(oldest.writtenAt, this.#resumedAt))) {
       this.#options.abandon('the XMPP server does not answer')
     } else if (this.#proof === 'given' && now - this.#lastBarrierAt > anotherBarrierMs) {
       this.#options.write(this.#barrier())

@@ -33,7 +33,7 @@ const maxPendingBytes = 256 * 1024
 /** Unpublished of all users together, waiting for a placement or for the bus; beyond it reading pauses. */
 const congestedBytes = 256 * 1024
 /**
- * What waits for a login that no router answers does not pause reading, or a few who wait would silence everybody else. So much of
+ * What waits for a login that no router answers yet does not pause reading, or a few who wait would silence everybody else. So much of
  * it is kept; what comes beyond is refused.
  */
 const maxUnansweredBytes = 2 ** 20
@@ -46,7 +46,7 @@ const loginMs = 5_000
 interface Queue {
   readonly items: Outgoing[]
   bytes: number
-  /** No router answers its login. */
+  /** No router answers its login, or it is not its turn yet. */
   isUnanswered: boolean
 }
 
@@ -266,14 +266,18 @@ export class Outbox {
 
   /** Tries again while nobody answers: the router or the bus is being restarted. What is asked must be idempotent. */
   async #patiently<T>(ask: () => Promise<T>, onUnanswered?: () => void): Promise<T> {
-    const deadline = performance.now() + patienceMs
+    let deadline = performance.now() + patienceMs
     for (;;) {
       try {
         return await ask()
       } catch (reason) {
         const { code } = NetworkError.from(reason)
-        if (code !== 'unavailable' || this.#isStopping || performance.now() + retryMs > deadline) throw reason
+        // Users come one after the other (service.login_delay), and this one keeps its place in the line.
+        const isInLine = code === 'rate-limited'
+        const mayPass = isInLine || (code === 'unavailable' && performance.now() + retryMs <= deadline)
+        if (!mayPass || this.#isStopping) throw reason
         onUnanswered?.()
+        if (isInLine) deadline = performance.now() + patienceMs
       }
       await new Promise(resolve => setTimeout(resolve, retryMs))
     }

@@ -14,7 +14,7 @@ export interface PartitionLanesOptions {
 }
 
 /** How long the XMPP server may take to confirm what was written before a lane changes hands. */
-const drainMs = 3_000
+const drainMs = 7_000
 
 interface Open {
   readonly ownership: Ownership

@@ -128,7 +128,7 @@ export async function startWorker(context: ServiceContext, options: WorkerOption
       laneOf: user => eventLanes.laneOf(user),
       openPassword: sealed => key.open(sealed),
       logins,
-      connect: (target, signal) => egress.connect(target, signal),
+      connect: (target, signal, heard) => egress.connect(target, signal, heard),
     }
     copies = stack.use(
       new WriteBehind({

@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { SavedSession, type SaveSessionsRequest, type SessionSnapshot } from '@spectrum/messages'
+import {
+  SavedSession,
+  type SaveSessionsRequest,
+  type SessionSnapshot,
+  type SessionSnapshot_JoinedRoom,
+} from '@spectrum/messages'
 import { type Logger, NetworkError } from '@spectrum/network'
+import { fingerprint } from './sessions/occupants.ts'
 
 /** The backend whose sessions are saved, as far as it matters here. */
 export interface SavingBackend {
@@ -34,6 +40,8 @@ const maxPerCall = 500
 const maxBytesPerCall = 256 * 1024
 /** What the bus carries in one request. */
 const maxBytesEach = 900 * 1024
+/** Occupants of all rooms of a session who are known in a copy, by a hash of four bytes each. */
+const maxHashes = 1_024
 /** An end is told soon: whoever restores sessions must not revive one that is over. */
 const endGatherMs = 100
 const firstRetryMs = 500
@@ -181,8 +189,22 @@ function batches(waiting: Iterable<Waiting>): Waiting[][] {
   return done
 }
 
-/** Without what changes all the time and can be done without: who else is in the rooms, joins under way, lines to be told. */
+/**
+ * Without what changes all the time and can be done without: joins under way, lines to be told, and of who else is in the rooms
+ * all but hashes of some.
+ */
 function lean(snapshot: SessionSnapshot): SessionSnapshot {
   const missed = { missedLines: [], missedLeftOut: snapshot.missedLeftOut + snapshot.missedLines.length }
-  return { ...snapshot, ...missed, rooms: snapshot.rooms.map(room => ({ ...room, occupants: [], pending: {} })) }
+  let space = maxHashes
+  const rooms = snapshot.rooms.map(room => {
+    const toldHashes = hashesOf(room).slice(0, space)
+    space -= toldHashes.length
+    return { ...room, occupants: [], lookOf: [], looks: [], toldHashes, pending: {} }
+  })
+  return { ...snapshot, ...missed, rooms }
+}
+
+function hashesOf({ occupants, lookOf, looks, toldHashes }: SessionSnapshot_JoinedRoom): number[] {
+  const named = occupants.map((nick, index) => fingerprint(nick, looks[lookOf[index] ?? -1] ?? ''))
+  return [...named, ...toldHashes]
 }

@@ -53,7 +53,8 @@ async function restart(): Promise<void> {
   await worker?.[Symbol.asyncDispose]()
   const { port } = server.address() as AddressInfo
   const more = [`--service.irc_server=127.0.0.1:${port}`, '--irc.flood_rate=0']
-  worker = await workerHere(neighbours.nats.url, { network: irc as unknown as Network }, more)
+  const limits = { missingMs: 200 }
+  worker = await workerHere(neighbours.nats.url, { network: irc as unknown as Network, limits }, more)
 }
 
 test('of a room with thousands, too, only the difference is told after a restart', async () => {

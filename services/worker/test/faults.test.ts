@@ -32,7 +32,10 @@ afterEach(async () => {
 
 async function addWorker(): Promise<void> {
   const more = [`--service.irc_server=127.0.0.1:${server.port}`, '--irc.flood_rate=0']
-  const options = { network: irc as unknown as Network, limits: { firstRetryMs: 100, lastRetryMs: 500 } }
+  const options = {
+    network: irc as unknown as Network,
+    limits: { firstRetryMs: 100, lastRetryMs: 500, missingMs: 200 },
+  }
   workers.push(await workerHere(neighbours.nats.url, options, more))
 }
 

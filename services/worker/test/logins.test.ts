@@ -37,13 +37,18 @@ test('a login takes a turn, a network that throttles is reported, and the sessio
   assert.equal(await metric(/worker_logins_waiting (\d+)/), 0)
 })
 
-test('copies of the session are handed to the router, without occupants; its end too', async () => {
+test('copies of the session are handed to the router, of occupants hashes alone; its end too', async () => {
   const copy = await waitUntil(() => neighbours.saved.get(user)?.snapshot && neighbours.saved.get(user), {
     deadlineMs: 25_000,
   })
   assert.deepEqual(
-    copy?.snapshot?.rooms.map(({ name, nick, occupants }) => [name, nick, occupants]),
-    [['flock', 'romeo', []]],
+    copy?.snapshot?.rooms.map(({ name, nick, occupants, looks, toldHashes }) => [
+      name,
+      nick,
+      [...occupants, ...looks],
+      toldHashes.length,
+    ]),
+    [['flock', 'romeo', [], 1]],
   )
   assert.equal(copy?.backend, 0)
   neighbours.presence(user, 'orchard', Show.SHOW_OFFLINE)

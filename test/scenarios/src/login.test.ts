@@ -125,3 +125,34 @@ scenario('who lets the gateway see the presence logs in and out with it', { isRe
   await romeo.receives(stanza => stanza.is('presence') && online(stanza), { deadlineMs: 30_000 })
   assert.ok(await isOnIrc(irc, romeo.nick))
 })
+
+scenario(
+  'with service.login_delay many who sign in at once come one after the other, and all of them come',
+  { cfg: '[service]\nlogin_delay = 1', isAlone: true, timeoutMs: 180_000 },
+  async ({ gateway, jid, person }) => {
+    // More than come within the time that a login is tried when nobody answers.
+    const crowd = await Promise.all(Array.from({ length: 26 }, (_, index) => person(`crowd${index}x`)))
+    await Promise.all(crowd.map(each => each.registers()))
+    for (const each of crowd) await each.sends(xml`<presence type="unavailable"/>`)
+    const sessions = async () => {
+      const counts = await Promise.all(gateway.workers.map(worker => worker.metric('spectrum_worker_sessions')))
+      return counts.reduce((sum, count) => sum + count, 0)
+    }
+    await waitUntil(async () => (await sessions()) === 2, { deadlineMs: 90_000 })
+    const begun = performance.now()
+    const refused = () =>
+      crowd.filter(({ client }) => client.stanzas.some(({ attrs }) => attrs.type === 'error')).length
+    const logins = crowd.map(async each => {
+      const from = each.client.stanzas.length
+      await each.sends(xml`<presence to="${jid}"/>`)
+      const isThere = () =>
+        each.client.stanzas
+          .slice(from)
+          .some(({ attrs, name }) => name === 'presence' && attrs.from === jid && attrs.type === undefined)
+      await waitUntil(isThere, { deadlineMs: 120_000, describe: () => `${refused()} were refused` })
+    })
+    await Promise.all(logins)
+    assert.ok(performance.now() - begun >= 25_000 - 50)
+    assert.equal(refused(), 0)
+  },
+)

@@ -31,6 +31,7 @@ scenario(
     await waitUntil(isCopied, { deadlineMs: 30_000 })
 
     const from = irc.lines.length
+    const toldFrom = [romeo, juliet].map(({ client }) => client.stanzas.length)
     await Promise.all(gateway.processes.map(process => process.hold()))
     await stack.nats.stop()
     await rm(stack.nats.storeDir, { recursive: true })
@@ -52,6 +53,10 @@ scenario(
       await heard(() => heardOnXmpp(each.client, at(balcony), 'welcome-'), 'welcome-back')
     await romeo.says(at(orchard), 'it is I')
     await irc.waitFor(new RegExp(`^:${romeo.nick}!\\S* PRIVMSG ${orchard} :it is I$`), { deadlineMs: 30_000 })
+    for (const [index, { client }] of [romeo, juliet].entries()) {
+      const presences = client.stanzas.slice(toldFrom[index]).filter(stanza => stanza.getName() === 'presence')
+      assert.deepEqual(presences.map(String), [], 'nobody has come or left')
+    }
     assert.ok(!irc.lines.slice(from).some(line => line.startsWith(`:${tybalt.nick}!`)), 'tybalt was revived')
   },
 )

@@ -1,7 +1,7 @@
 import type { Handlers } from '@spectrum/bus'
 import { Placement_State, type RouterDefinition } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
-import type { LeaderCalls } from '../placement/leader-calls.ts'
+import { type LeaderCalls, turnMs } from '../placement/leader-calls.ts'
 import type { LeaderTerm } from '../placement/leader-term.ts'
 import type { StartSessions } from '../placement/start-sessions.ts'
 import type { Registrar } from '../registration/registrar.ts'
@@ -75,7 +75,7 @@ export function usersApi({
 /** What other routers ask of this one while it leads. */
 export function leaderApi(term: LeaderTerm): Handlers<RouterDefinition> {
   return {
-    login: (request, context) => term.login(request, context),
+    login: (request, context) => term.login(request, { ...context, limitMs: turnMs }),
     async release(request) {
       await term.release(request)
       return {}

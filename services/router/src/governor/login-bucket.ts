@@ -54,9 +54,13 @@ export class LoginBucket {
     return this.#rate
   }
 
-  /** Whole turns that may be granted now. */
-  turns(nowMs: number): number {
+  /**
+   * Whole turns that may be granted now, while so many that were used are not answered by the host: it may let these in at any
+   * moment, so that they count as saved up.
+   */
+  turns(nowMs: number, unanswered = 0): number {
     this.#advance(nowMs)
+    this.#tokens = Math.min(this.#tokens, Math.max(0, this.#capacity - unanswered))
     // What was saved up before the host throttled is not used while it recovers its breath.
     return nowMs < this.#pausedUntilMs ? 0 : Math.floor(this.#tokens + 1e-9)
   }

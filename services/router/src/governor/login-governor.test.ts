@@ -27,6 +27,8 @@ class Worker {
   readonly name: string
   nextAskMs: number
   frozenUntilMs = 0
+  /** Logins that the host has not answered. */
+  unanswered = 0
 
   constructor(name: string, waiting: number[], nextAskMs: number) {
     this.name = name
@@ -35,7 +37,8 @@ class Worker {
   }
 
   ask(governor: LoginGovernor): LoginGrant {
-    const wish = { host, source: '', lastActiveMs: this.waiting.slice(0, 64), waiting: this.waiting.length }
+    const { waiting, unanswered } = this
+    const wish = { host, source: '', lastActiveMs: waiting.slice(0, 64), waiting: waiting.length, unanswered }
     const [grant] = governor.take(this.name, [wish])
     assert.ok(grant !== undefined)
     return grant
@@ -51,6 +54,8 @@ interface Run {
   readonly throttlings: readonly number[]
   readonly freezes: readonly { readonly worker: number; readonly at: number; readonly seconds: number }[]
   readonly delays: readonly number[]
+  /** The host answers nobody for a while, and then all at once. */
+  readonly hangs: readonly { readonly at: number; readonly seconds: number }[]
 }
 
 /** Lets it happen on a clock of its own, in steps of 5 ms; gives up when not all are in after so long. */
@@ -67,6 +72,7 @@ function play(run: Run, limitMs: number): { witness: Witness; left: number; endM
     throttlings: run.throttlings.map(s => s * 1_000),
     freezes: run.freezes.map(({ worker, at, seconds }) => ({ worker, atMs: at * 1_000, ms: seconds * 1_000 })),
   }
+  const isHanging = () => run.hangs.some(({ at, seconds }) => now >= at * 1_000 && now < (at + seconds) * 1_000)
   let delays = 0
   const left = () => workers.reduce((sum, worker) => sum + worker.waiting.length, 0)
   for (; now < limitMs && left() > 0; now += 5) {
@@ -75,6 +81,11 @@ function play(run: Run, limitMs: number): { witness: Witness; left: number; endM
     for (const { worker, atMs, ms } of events.freezes) {
       const frozen = workers[worker % workers.length]
       if (atMs === now && frozen) frozen.frozenUntilMs = now + ms
+    }
+    if (!isHanging()) {
+      for (const worker of workers) {
+        for (; worker.unanswered > 0; worker.unanswered--) witness.at.push(now)
+      }
     }
     for (const use of uses.splice(0)) {
       const isFrozen = use.worker.frozenUntilMs > now
@@ -85,7 +96,8 @@ function play(run: Run, limitMs: number): { witness: Witness; left: number; endM
       // Too late: the worker does not use it.
       if (now >= use.latestMs) continue
       for (const lastActive of use.worker.waiting.splice(0, use.turns)) {
-        witness.at.push(now)
+        if (isHanging()) use.worker.unanswered++
+        else witness.at.push(now)
         used.push(lastActive)
       }
     }
@@ -116,6 +128,9 @@ const runs = fc.record({
     { maxLength: 3 },
   ),
   delays: fc.array(fc.integer({ min: 0, max: 240 }), { maxLength: 5 }),
+  hangs: fc.array(fc.record({ at: fc.integer({ min: 0, max: 20 }), seconds: fc.integer({ min: 1, max: 15 }) }), {
+    maxLength: 2,
+  }),
 })
 
 suite('the login governor', () => {
@@ -132,7 +147,7 @@ suite('the login governor', () => {
 
   test('a quiet host is used at its rate', () => {
     const users = Array.from({ length: 400 }, (_, index) => index)
-    const run = { rate: 50, burst: 100, leaderChanges: [], throttlings: [], freezes: [], delays: [2] }
+    const run = { rate: 50, burst: 100, leaderChanges: [], throttlings: [], freezes: [], delays: [2], hangs: [] }
     const { endMs, left } = play({ ...run, workers: [users, users, users] }, 60_000)
     assert.equal(left, 0)
     assert.ok(endMs < 1_200 * (1_000 / 50) * 1.1, `${endMs} ms for 1,200 logins at 50/s`)
@@ -198,7 +213,10 @@ suite('the login governor', () => {
     const governor = new LoginGovernor({ rate: 100, burst: 200, now: () => now, maxHosts: 100, onRefused })
     for (let i = 0; i < 1_000; i++) {
       now += 100
-      governor.take('w', [{ host: `h${i}.example.org`, source: '', lastActiveMs: [1], waiting: 1 }])
+      const name = `h${i}.example.org`
+      governor.take('w', [{ host: name, source: '', lastActiveMs: [1], waiting: 1 }])
+      // Answered.
+      governor.take('w', [{ host: name, source: '', lastActiveMs: [], waiting: 0 }])
       assert.ok(governor.hosts <= 100)
     }
     assert.ok(refused < 100, `${refused} were refused although old ones could be forgotten`)

@@ -7,6 +7,8 @@ export interface LoginWish {
   /** Of the users who wait, most recent first; milliseconds since the epoch. */
   readonly lastActiveMs: readonly number[]
   readonly waiting: number
+  /** Logins that were let in and are not answered by the host; default 0. */
+  readonly unanswered?: number
 }
 
 export interface LoginGrant {
@@ -39,6 +41,8 @@ interface Host {
   readonly bucket: LoginBucket
   /** By worker process. */
   readonly demands: Map<string, Demand>
+  /** Logins that are not answered, by worker process, as it said last. */
+  readonly unanswered: Map<string, { count: number; readonly atMs: number }>
 }
 
 const maxWishes = 500
@@ -46,6 +50,8 @@ const maxUsersTold = 64
 const maxHostLength = 255
 /** A worker that says nothing for so long does not keep its place any more: it is dead, or stands still. */
 const demandMs = 3_000
+/** A connection that was not answered for so long is given up by its worker. */
+const unansweredMs = 20_000
 const sweepMs = 1_000
 const shortestRetryMs = 20
 const longestRetryMs = 1_000
@@ -106,14 +112,14 @@ export class LoginGovernor {
     this.#options.onThrottled?.()
   }
 
-  #grant(process: string, { host, source, lastActiveMs, waiting }: LoginWish): LoginGrant {
+  #grant(process: string, { host, source, lastActiveMs, waiting, unanswered = 0 }: LoginWish): LoginGrant {
     const found = this.#hostOf(host, source)
     if (found === undefined) return { host, source, turns: 0, retryAfterMs: longestRetryMs, validMs: 0 }
     const { bucket, demands } = found
     const now = this.#options.now()
     const wished = lastActiveMs.slice(0, maxUsersTold)
     const others = [...demands].filter(([other, { atMs }]) => other !== process && now - atMs < demandMs)
-    const free = bucket.turns(now)
+    const free = bucket.turns(now, this.#unanswered(found, process, unanswered))
     const { turns, ahead } = share(
       wished,
       others.map(([, demand]) => demand.lastActiveMs),
@@ -121,6 +127,8 @@ export class LoginGovernor {
     )
     if (turns > 0) {
       bucket.take(turns)
+      // Until the worker says otherwise.
+      found.unanswered.set(process, { count: unanswered + turns, atMs: now })
       this.#options.onGranted?.(turns)
     }
     const left = Math.max(0, waiting - turns)
@@ -129,6 +137,16 @@ export class LoginGovernor {
     const waitMs = left === 0 ? 0 : bucket.waitMs(ahead + 1, now)
     const retryAfterMs = Math.ceil(Math.min(longestRetryMs, Math.max(shortestRetryMs, waitMs)))
     return { host, source, turns, retryAfterMs, validMs: Math.floor(bucket.validMs) }
+  }
+
+  /** Of all workers, after this one has said how many of its own there are. */
+  #unanswered({ unanswered }: Host, process: string, own: number): number {
+    const now = this.#options.now()
+    if (own === 0) unanswered.delete(process)
+    else unanswered.set(process, { count: own, atMs: now })
+    let sum = 0
+    for (const { count, atMs } of unanswered.values()) if (now - atMs < unansweredMs) sum += count
+    return sum
   }
 
   /** Undefined when it cannot be remembered: then nobody is let in. */
@@ -145,7 +163,11 @@ export class LoginGovernor {
       onRefused?.('too-many-hosts')
       return undefined
     }
-    const made = { bucket: new LoginBucket(this.#allowanceOf(key), this.#sinceMs), demands: new Map() }
+    const made = {
+      bucket: new LoginBucket(this.#allowanceOf(key), this.#sinceMs),
+      demands: new Map(),
+      unanswered: new Map(),
+    }
     this.#hosts.set(key, made)
     return made
   }
@@ -159,9 +181,10 @@ export class LoginGovernor {
     const now = this.#options.now()
     if (now - this.#sweptMs < sweepMs) return
     this.#sweptMs = now
-    for (const [key, { bucket, demands }] of this.#hosts) {
+    for (const [key, { bucket, demands, unanswered }] of this.#hosts) {
       for (const [process, { atMs }] of demands) if (now - atMs >= demandMs) demands.delete(process)
-      if (demands.size === 0 && bucket.isFull(now)) this.#hosts.delete(key)
+      for (const [process, { atMs }] of unanswered) if (now - atMs >= unansweredMs) unanswered.delete(process)
+      if (demands.size === 0 && unanswered.size === 0 && bucket.isFull(now)) this.#hosts.delete(key)
     }
   }
 }

@@ -14,6 +14,8 @@ import type { Asking, LeaderTerm } from './leader-term.ts'
 const totalMs = 7_000
 const attemptMs = 3_000
 const pauseMs = 100
+/** Who has to wait for a turn asks again after this. */
+export const turnMs = 2_000
 
 /**
  * What only the leading router does, asked of it wherever it is: here, or over the bus. A leader that goes meanwhile is
@@ -41,7 +43,7 @@ export class LeaderCalls implements Disposable {
   login(request: LoginRequest, asking: Asking = {}): Promise<Placement> {
     const { traceparent } = asking
     return this.#ask(
-      leader => leader.login(request, asking),
+      leader => leader.login(request, { ...asking, limitMs: turnMs }),
       timeoutMs => this.#client.login(request, { timeoutMs, ...(traceparent === undefined ? {} : { traceparent }) }),
     )
   }

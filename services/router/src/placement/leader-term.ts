@@ -51,6 +51,8 @@ const maxMoves = 16
 export interface Asking {
   readonly traceparent?: string
   readonly signal?: AbortSignal
+  /** How long the answer may take where users come one after the other; then `rate-limited`. Default: as long as need be. */
+  readonly limitMs?: number
 }
 
 /** Placing users, as long as this router leads. What happens to one user happens one after the other. */
@@ -78,7 +80,16 @@ export class LeaderTerm implements AsyncDisposable {
   }
 
   /** Where the user sits, placed now if need be. Asking again changes nothing. Who has given up asking is passed over. */
-  login(request: LoginRequest, asking: Asking = {}): Promise<Placement> {
+  async login(request: LoginRequest, asking: Asking = {}): Promise<Placement> {
+    if (this.#spacing.isNeeded) {
+      // Who may not log in at all takes no turn from the others, and who waits holds nobody up.
+      await this.#options.admit(request)
+      await this.#spacing.turn(request.user, asking)
+    }
+    return this.#login(request, asking)
+  }
+
+  #login(request: LoginRequest, asking: Asking): Promise<Placement> {
     // Whoever asks has looked and found nothing: the first who asks is looked for once more only if that has changed.
     const isFirst = !this.#users.isBusy(request.user)
     return this.#users.run(request.user, () =>
@@ -176,7 +187,7 @@ export class LeaderTerm implements AsyncDisposable {
   async #tryLogin(
     request: LoginRequest,
     present: Entry<Placement> | undefined,
-    { traceparent, signal }: Asking,
+    { traceparent }: Asking,
   ): Promise<Placement | undefined> {
     const { sessions, admit, onLogin } = this.#options
     const { user } = request
@@ -185,16 +196,15 @@ export class LeaderTerm implements AsyncDisposable {
       return present.value
     }
     const start = present?.value.movedFrom ? undefined : await admit(request)
-    const entry = present ?? (await this.#place(user, start?.snapshot?.backend, signal))
+    const entry = present ?? (await this.#place(user, start?.snapshot?.backend))
     if (!entry) return undefined
     const placement = await sessions.finish(user, entry, async () => start ?? admit(request), traceparent)
     onLogin(present ? 'finished' : 'placed')
     return placement
   }
 
-  async #place(user: string, formerly?: number, signal?: AbortSignal): Promise<Entry<Placement> | undefined> {
+  async #place(user: string, formerly?: number): Promise<Entry<Placement> | undefined> {
     const { occupancy, sessions } = this.#options
-    await this.#spacing.turn(signal)
     const backend = await occupancy.begin(user, formerly)
     try {
       const entry = await sessions.create(user, backend, this.#generations.next(user))

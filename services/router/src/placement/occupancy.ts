@@ -123,6 +123,8 @@ export class Occupancy implements AsyncDisposable {
     this.#isDoubtful = true
     this.#recounting ??= this.#recount().finally(() => {
       this.#recounting = undefined
+      // Somebody doubted when it was just over.
+      if (this.#isDoubtful && !this.#stopping.signal.aborted && this.#options.mayAct()) this.doubt()
     })
   }
 

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ConnectTarget, NetworkError } from '@spectrum/network'
+import { whenHeard } from './first-word.ts'
 import type { EgressPolicy, Refusal } from './policy.ts'
 import { startTls } from './tls.ts'
 import { Turnstile } from './turnstile.ts'
@@ -20,6 +21,8 @@ export interface EgressOptions {
 const defaultTimeoutMs = 15_000
 /** How long one address may take while there are others to try. */
 const patienceMs = 5_000
+/** Who has said nothing for so long is not waited for: networks give a login up before that. */
+const heardMs = 20_000
 
 /**
  * The only way to the outside (`Host.connect`): resolves the name, judges every address, and connects to an address that
@@ -37,7 +40,17 @@ export class Egress {
     this.#resolve = options.resolve ?? resolveBySystem
   }
 
-  async connect(target: ConnectTarget, signal: AbortSignal): Promise<Duplex> {
+  /** @param heard - called once: the other end has said something, or the connection is over, or was not made */
+  async connect(target: ConnectTarget, signal: AbortSignal, heard: () => void = () => undefined): Promise<Duplex> {
+    try {
+      return await this.#connect(target, signal, heard)
+    } catch (error) {
+      heard()
+      throw error
+    }
+  }
+
+  async #connect(target: ConnectTarget, signal: AbortSignal, heard: () => void): Promise<Duplex> {
     const { host, port, tls, timeoutMs = defaultTimeoutMs } = target
     if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new NetworkError('bad-request', 'That is no port.')
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
@@ -47,8 +60,10 @@ export class Egress {
       const isLast = index === addresses.length - 1
       const patience = isLast ? limit : AbortSignal.any([limit, AbortSignal.timeout(patienceMs)])
       try {
-        const socket = await this.#open(`${host} ${port}`, address, port, patience)
-        return tls === undefined ? socket : await startTls(socket, host, tls, patience)
+        const raw = await this.#open(`${host} ${port}`, address, port, patience)
+        const socket = tls === undefined ? raw : await startTls(raw, host, tls, patience)
+        whenHeard(raw, heardMs, heard)
+        return socket
       } catch (error) {
         if (signal.aborted) throw signal.reason
         last = error

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
+import { whenHeard } from './first-word.ts'
 
 /** Connections to one host that may be about to be accepted at once. Listen backlogs are small: ngircd's is 10. */
 const defaultWidth = 5
 /** A server that says nothing for so long is not waited for: it has accepted the connection, or is busy with it. */
 const patienceMs = 250
-const pollMs = 5
 
 /**
  * Lets connections to the same host through a few at a time. When a server or a worker restarts, hundreds of sessions come
@@ -63,11 +63,6 @@ export class Turnstile {
 
   /** Gives the turn back once the server has said something on the socket, or the patience is over. */
   leaveWhenHeard(host: string, socket: Socket): void {
-    const end = performance.now() + patienceMs
-    const timer = setInterval(() => {
-      if (socket.bytesRead === 0 && !socket.destroyed && performance.now() < end) return
-      clearInterval(timer)
-      this.leave(host)
-    }, pollMs)
+    whenHeard(socket, patienceMs, () => this.leave(host))
   }
 }

@@ -7,6 +7,12 @@ export interface WaitingLogin {
   readonly admit: () => void
 }
 
+/** A login that was let in. */
+export interface LoginTurn {
+  /** The host has answered, or the attempt is over; more calls do nothing. */
+  answered(): void
+}
+
 /** Those who wait to log in to one host, most recently active first. */
 export class LoginQueue {
   readonly host: string
@@ -14,6 +20,8 @@ export class LoginQueue {
   nextAskMs: number
   /** The leader knows of a wish that is not withdrawn yet. */
   isKnown = false
+  /** Logins that were let in and are not answered. */
+  unanswered = 0
   readonly #waiting: WaitingLogin[] = []
 
   constructor(host: string, nextAskMs: number) {

@@ -87,6 +87,20 @@ suite('turns to log in', () => {
     assert.equal(turns.waiting, 0)
   })
 
+  test('what a host has not answered is told with each wish, and that it was is told soon', async () => {
+    const { turns, requests } = turnsWith(granting(1))
+    using _ = turns
+    const first = await turns.admit('irc.example.org', 1, never)
+    const second = await turns.admit('irc.example.org', 1, never)
+    const told = () => requests.map(({ wishes }) => wishes[0]?.unanswered)
+    assert.deepEqual(told(), [0, 1])
+    first.answered()
+    first.answered()
+    while (told().at(-1) !== 1 || told().length < 3) await new Promise(resolve => setTimeout(resolve, 5))
+    second.answered()
+    while (told().at(-1) !== 0) await new Promise(resolve => setTimeout(resolve, 5))
+  })
+
   test('turns that come too late are not used', async () => {
     let asked = 0
     const { turns, results } = turnsWith(async request => {

@@ -1,6 +1,6 @@
 import type { ReportThrottlingRequest, TakeLoginTurnsReply, TakeLoginTurnsRequest } from '@spectrum/messages'
 import type { Clock, Logger } from '@spectrum/network'
-import { LoginQueue, type WaitingLogin } from './login-queue.ts'
+import { LoginQueue, type LoginTurn, type WaitingLogin } from './login-queue.ts'
 
 /** What became of turns: used, granted too late to be used, or granted when nobody waited any more. */
 export type TurnResult = 'used' | 'late' | 'unused'
@@ -26,6 +26,8 @@ const gatherMs = 10
 const leastPauseMs = 20
 const longestPauseMs = 1_000
 const awayPauseMs = 250
+/** Within this time the router learns that a host has answered. */
+const answeredPauseMs = 50
 /** Of each host at most one report goes out in this time. */
 const reportEveryMs = 1_000
 
@@ -42,6 +44,7 @@ export class LoginTurns implements Disposable {
   readonly #queues = new Map<string, LoginQueue>()
   readonly #reported = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
+  #timerMs = 0
   #isAsking = false
   #isStopped = false
   #count = 0
@@ -57,10 +60,13 @@ export class LoginTurns implements Disposable {
     return waiting
   }
 
-  /** Fulfils when it is the turn of a user who was active then; rejects with the signal's reason, and for nothing else. */
-  admit(host: string, lastActiveMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Fulfils when it is the turn of a user who was active then; rejects with the signal's reason, and for nothing else. A host that
+   * does not answer is asked no more often than it could be at once: whoever got the turn says when it did.
+   */
+  admit(host: string, lastActiveMs: number, signal: AbortSignal): Promise<LoginTurn> {
     if (signal.aborted) return Promise.reject(signal.reason)
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve, reject } = Promise.withResolvers<LoginTurn>()
     const queue = this.#queueOf(hostKey(host))
     const giveUp = () => {
       if (queue.remove(login)) reject(signal.reason)
@@ -70,13 +76,28 @@ export class LoginTurns implements Disposable {
       number: this.#count++,
       admit: () => {
         signal.removeEventListener('abort', giveUp)
-        resolve()
+        resolve(this.#turn(queue))
       },
     }
     signal.addEventListener('abort', giveUp, { once: true })
     queue.add(login)
     this.#schedule()
     return promise
+  }
+
+  #turn(queue: LoginQueue): LoginTurn {
+    let isAnswered = false
+    queue.unanswered++
+    return {
+      answered: () => {
+        if (isAnswered) return
+        isAnswered = true
+        queue.unanswered--
+        // Others may have to wait until the leading router knows.
+        queue.nextAskMs = Math.min(queue.nextAskMs, this.#options.clock.monotonic() + answeredPauseMs)
+        this.#schedule()
+      },
+    }
   }
 
   /** The host said that it is asked too often: the leading router is told, so that all workers slow down. */
@@ -110,9 +131,12 @@ export class LoginTurns implements Disposable {
   }
 
   #schedule(): void {
-    if (this.#isAsking || this.#isStopped || this.#timer !== undefined || this.#queues.size === 0) return
+    if (this.#isAsking || this.#isStopped || this.#queues.size === 0) return
     let nextMs = Number.POSITIVE_INFINITY
     for (const queue of this.#queues.values()) nextMs = Math.min(nextMs, queue.nextAskMs)
+    if (this.#timer !== undefined && nextMs >= this.#timerMs) return
+    clearTimeout(this.#timer)
+    this.#timerMs = nextMs
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined
@@ -136,10 +160,11 @@ export class LoginTurns implements Disposable {
         source,
         lastActiveMs: queue.first(maxUsersTold),
         waiting: queue.length,
+        unanswered: queue.unanswered,
       }))
       for (const queue of due) queue.nextAskMs = askedMs + longestPauseMs
       this.#use(await ask({ process, wishes }), askedMs)
-      for (const queue of due) queue.isKnown = queue.length > 0
+      for (const queue of due) queue.isKnown = queue.length > 0 || queue.unanswered > 0
     } catch (error) {
       onAskFailed()
       log.debug({ err: error, hosts: due.length }, 'no router grants turns to log in now')
@@ -154,7 +179,7 @@ export class LoginTurns implements Disposable {
   #due(nowMs: number): LoginQueue[] {
     const due: LoginQueue[] = []
     for (const queue of this.#queues.values()) {
-      if (queue.length === 0 && !queue.isKnown) this.#queues.delete(queue.host)
+      if (queue.length === 0 && queue.unanswered === 0 && !queue.isKnown) this.#queues.delete(queue.host)
       else if (queue.nextAskMs <= nowMs + gatherMs && due.length < maxWishes) due.push(queue)
     }
     return due

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Delivery } from '@spectrum/bus'
 import type { Command, Credentials, Sealed, SessionSnapshot } from '@spectrum/messages'
 import type { Clock, Connector, ConnectTarget, Host, Logger, NetworkManifest } from '@spectrum/network'
+import type { LoginTurn } from '../logins/login-queue.ts'
 import type { WorkerMetrics } from '../metrics.ts'
 import type { EventLane } from './event-lanes.ts'
 import type { Session } from './session.ts'
@@ -66,7 +67,8 @@ export interface SessionContext {
   /** Opens a room password that a frontend sealed to the instance. */
   openPassword(sealed: Sealed): Promise<string>
   readonly logins: LoginGate
-  connect(target: ConnectTarget, signal: AbortSignal): Promise<Duplex>
+  /** `heard`: the other end has said something, or the connection is over; also when it rejects. */
+  connect(target: ConnectTarget, signal: AbortSignal, heard: () => void): Promise<Duplex>
 }
 
 /** When sessions may log in to their networks' hosts: all workers together ask a host only so often. */
@@ -74,7 +76,7 @@ export interface LoginGate {
   /** Logins of this process that wait for their turn. */
   readonly waiting: number
   /** Fulfils when it is the turn of a user who was active then; rejects with the signal's reason, and for nothing else. */
-  admit(host: string, lastActiveMs: number, signal: AbortSignal): Promise<void>
+  admit(host: string, lastActiveMs: number, signal: AbortSignal): Promise<LoginTurn>
   /** The host said that it is asked too often. */
   throttled(host: string): void
 }

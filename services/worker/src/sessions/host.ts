@@ -1,4 +1,5 @@
 import type { Host, NetworkEvent } from '@spectrum/network'
+import type { LoginTurn } from '../logins/login-queue.ts'
 import type { Session } from './session.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -32,7 +33,7 @@ export function createHost(
   asked: (host: string) => void,
 ): Host {
   const { context } = session
-  const admit = (host: string, over: AbortSignal): Promise<void> => {
+  const admit = (host: string, over: AbortSignal): Promise<LoginTurn> => {
     asked(host)
     return context.logins.admit(host, session.lastActiveMs, over)
   }
@@ -50,11 +51,15 @@ export function createHost(
       if (state === 'online') online()
     },
     saveAccount: change => session.saveAccount(change),
-    admit: (host, ownSignal) => admit(host, AbortSignal.any([signal, ownSignal])),
+    async admit(host, ownSignal) {
+      const turn = await admit(host, AbortSignal.any([signal, ownSignal]))
+      // How such a network is answered only it knows.
+      turn.answered()
+    },
     async connect(target, ownSignal) {
       const over = AbortSignal.any([signal, ownSignal])
-      await admit(target.host, over)
-      const socket = await context.connect(target, over)
+      const turn = await admit(target.host, over)
+      const socket = await context.connect(target, over, () => turn.answered())
       sockets.add(socket)
       return socket
     },

@@ -1,4 +1,4 @@
-import { unavailable } from './occupants.ts'
+import { fingerprint, unavailable } from './occupants.ts'
 import type { Room } from './room.ts'
 import type { Session } from './session.ts'
 import { tellViews } from './views.ts'
@@ -9,17 +9,23 @@ import { tellViews } from './views.ts'
 /** While logins of this process wait for their turn it may take this much longer than `limits.missingMs`, but no more. */
 const longestMs = 300_000
 
-/** These occupants, whom clients know, are not there; they go on counting as told. */
-export function awaitReturn(session: Session, room: Room, nicks: Iterable<string>): void {
+/**
+ * These occupants, whom clients know, are not there; they go on counting as told. Of those who are known by a hash alone nobody can
+ * say later that they have left, only that they are back.
+ */
+export function awaitReturn(session: Session, room: Room, nicks: Iterable<string>, hashes: Iterable<number>): void {
   room.missing = new Set(nicks)
+  room.missingHashes = new Set(hashes)
   clearTimeout(room.missingTimer)
   room.missingTimer = undefined
-  if (room.missing.size > 0) lookLater(session, room, session.context.clock.monotonic() + longestMs)
+  if (room.missing.size + room.missingHashes.size > 0)
+    lookLater(session, room, session.context.clock.monotonic() + longestMs)
 }
 
-/** The occupant is there (again); whether it had been missing. */
-export function isBack(room: Room, nick: string): boolean {
-  return room.missing.delete(nick)
+/** The occupant is there (again); whether it had been missing, and clients know it exactly so. */
+export function isBackUnchanged(room: Room, nick: string, look: string): boolean {
+  const isHashed = room.missingHashes.delete(fingerprint(nick, look))
+  return (room.missing.delete(nick) && room.told.get(nick) === look) || isHashed
 }
 
 /** Who has not come back has left: now, because somebody needs to see the room as it is, or because it took too long. */
@@ -28,6 +34,7 @@ export function tellMissingGone(session: Session, room: Room): void {
   room.missingTimer = undefined
   const gone = room.missing
   room.missing = new Set()
+  room.missingHashes = new Set()
   for (const nick of gone) {
     room.told.delete(nick)
     tellViews(session, room, node => unavailable(room, node, nick))

@@ -2,7 +2,7 @@ import { Affiliation } from '@spectrum/messages'
 import type { NetworkEvent, Occupant, OccupantChange } from '@spectrum/network'
 import { NetworkError } from '@spectrum/network'
 import { tellFromGateway } from './messages.ts'
-import { awaitReturn, isBack } from './missing-occupants.ts'
+import { awaitReturn, isBackUnchanged } from './missing-occupants.ts'
 import { available, codes, digest, fingerprint, unavailable } from './occupants.ts'
 import { concealed, settleOwnNick, shownOccupants } from './own-nick.ts'
 import { awaitFacts, isToldSo, otherLook, settleRoles } from './provisional-roles.ts'
@@ -31,7 +31,7 @@ export function roomJoined(session: Session, { room: id, facts, nick, at }: Of<'
   room.hasFacts = facts !== undefined
   clearTimeout(room.factsTimer)
   room.factsTimer = undefined
-  room.held = []
+  for (const { type } of room.held.splice(0)) session.suppressed(type, 'connection-lost')
   room.fillsGaps = session.connection.rooms?.fillsGaps?.(id) ?? false
   if (room.lastLine === undefined) session.lastLines.told(room, at === undefined ? {} : { saidAt: at })
 }
@@ -62,6 +62,7 @@ function tellDifference(session: Session, room: Room): void {
   const before = room.told
   const hashes = room.toldHashes
   const hadViews = room.views.length > 0
+  const missingHashes = new Set(hashes)
   const isKnown = (nick: string, look: string) =>
     before.get(nick) === look || (hashes.size > 0 && hashes.has(fingerprint(nick, look)))
   const isProvisional = hadViews && !room.hasFacts
@@ -77,8 +78,10 @@ function tellDifference(session: Session, room: Room): void {
       room.toldSelf = look
     } else if (isProvisional && isKnown(occupant.nick, otherLook(look))) {
       room.told.set(occupant.nick, otherLook(look))
+      missingHashes.delete(fingerprint(occupant.nick, otherLook(look)))
     } else {
       remember(room, occupant)
+      missingHashes.delete(fingerprint(occupant.nick, look))
       if (hadViews && !isKnown(occupant.nick, look)) tellViews(session, room, node => available(room, node, occupant))
     }
   }
@@ -86,11 +89,8 @@ function tellDifference(session: Session, room: Room): void {
   if (hadViews) {
     const missing = [...before].filter(([nick]) => !room.told.has(nick))
     for (const [nick, look] of missing) room.told.set(nick, look)
-    awaitReturn(
-      session,
-      room,
-      missing.map(([nick]) => nick),
-    )
+    const nicks = missing.map(([nick]) => nick)
+    awaitReturn(session, room, nicks, missingHashes)
   }
   const subject = session.connection.rooms?.subject(room.id)?.text ?? ''
   if (hadViews && room.toldSubject !== undefined && room.toldSubject !== subject)
@@ -167,11 +167,13 @@ export function occupantChanged(session: Session, event: Of<'occupant'>): void {
         room.toldSelf = digest(occupant)
         session.snapshots.markOutdated()
       } else {
+        const look = digest(occupant)
+        const isBack = isBackUnchanged(room, occupant.nick, look)
         // The list may be told again by a network that was asked to join twice.
-        const isKnown = isBack(room, occupant.nick) || change.kind === 'present'
-        if (isKnown && room.told.get(occupant.nick) === digest(occupant)) return
+        if (change.kind === 'present' && room.told.get(occupant.nick) === look) return
         remember(room, occupant)
         session.snapshots.markOutdated()
+        if (isBack) return
       }
       const details =
         change.kind === 'changed' ? { actor: room.shown(change.actor ?? ''), reason: change.reason ?? '' } : {}
@@ -202,7 +204,7 @@ export function occupantChanged(session: Session, event: Of<'occupant'>): void {
         session.markChanged()
       } else {
         room.told.delete(occupant.nick)
-        isBack(room, change.to)
+        isBackUnchanged(room, change.to, '')
         remember(room, { ...occupant, nick: change.to })
         session.snapshots.markOutdated()
       }

@@ -68,6 +68,8 @@ export class Room {
   toldHashes: ReadonlySet<number> = new Set()
   /** Occupants in {@link told} who were not there when the user came back, and may come back too. */
   missing = new Set<string>()
+  /** The same of occupants of whom only a hash was known. */
+  missingHashes = new Set<number>()
   missingTimer: NodeJS.Timeout | undefined
   /** Until then the views go on seeing `toldNick`, which a ghost may have, instead of `nick`: milliseconds since the epoch. */
   ghostUntilMs: number | undefined

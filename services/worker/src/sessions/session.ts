@@ -256,7 +256,7 @@ export class Session {
     else this.log.info(facts, 'the network connection ended')
     for (const room of this.rooms) {
       room.state = 'waiting'
-      room.held = []
+      for (const { type } of room.held.splice(0)) this.suppressed(type, 'connection-lost')
     }
     // The first failure may be over in a second; from the second on clients shall know.
     if (this.connection.failures > 1 || !this.#isTrusted) {
@@ -278,7 +278,10 @@ export class Session {
 
   /** The user is placed elsewhere, or not at all: nothing here is theirs any more, and they are not to be told. */
   disowned(): void {
-    for (const room of [...this.rooms]) this.rooms.delete(room)
+    for (const room of [...this.rooms]) {
+      this.suppressed('joinRoom', 'not-placed-here', room.pending.length)
+      this.rooms.delete(room)
+    }
     this.log.warn({ generation: this.generation }, 'a session is not placed here any more')
     this.#ending ??= this.#close()
     this.#ending.catch((error: unknown) => this.log.error({ err: error }, 'a session did not end well'))
