@@ -46,6 +46,8 @@ export const dropReasons: Readonly<Record<string, string>> = {
   echo: 'The network repeats to the user what the user said.',
   forwarded: 'A command that was passed on to the backend where its user sits now.',
   'handler-failed': 'Our own fault: an item could not be handled; the log has an error for each.',
+  'connection-lost': 'What had come for a room that was still being joined when the network connection ended.',
+  'not-placed-here': 'A join in a session that is over here, as the user is placed elsewhere or not at all.',
   'left-before': 'News of a room that was left already.',
   'no-session': 'A command that needs a session where there is none, and that nobody misses.',
   'missed-lines-full':
@@ -134,7 +136,7 @@ export const weights: Readonly<Record<Weight, string>> = {
 
 /** All that are not listed are ordinary. */
 const serious: Readonly<Record<Exclude<Weight, 'ordinary'>, readonly string[]>> = {
-  lost: ['backlog-full', 'bounced-message', 'no-jid-for-name', 'not-restored', 'without-sender'],
+  lost: ['connection-lost', 'backlog-full', 'bounced-message', 'no-jid-for-name', 'not-restored', 'without-sender'],
   fault: [
     ...['failed', 'handler-failed', 'line-failed', 'forwarded-unreadable', 'unknown-event', 'permission'],
     ...['undecodable-batch', 'undecodable-record', 'unencodable', 'dead-stream-unavailable', 'foreign-addressee'],
