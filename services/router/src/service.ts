@@ -140,8 +140,8 @@ export async function startRouter(context: ServiceContext, argv: readonly string
   })
   parts.use(bus.serve(RouterDefinition, guarded(handlers, watch, requests)))
   const launcher = createLauncher({ config, bus, log, argv, count: what => metrics.launches.inc({ what }) })
-  // Ends first: workers that stop need the router.
-  parts.use(new Staffing(launcher, workersWanted))
+  // Ends first: workers that stop need the router. One that stood still may lead no longer, and not know it yet.
+  parts.use(new Staffing(launcher, () => (term()?.mayAct ? workersWanted() : undefined)))
   admin.setServing(true)
 
   const running = parts.move()

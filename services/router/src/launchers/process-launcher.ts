@@ -6,6 +6,7 @@ import type { Logger } from '@spectrum/network'
 import { findProcesses, isRunningWith } from './host-workers.ts'
 import type { Launcher } from './launcher.ts'
 import { Patience } from './patience.ts'
+import { Succession } from './succession.ts'
 
 /** What starts a worker. */
 export interface WorkerProgram {
@@ -15,9 +16,13 @@ export interface WorkerProgram {
 }
 
 export interface ProcessLauncherOptions {
-  readonly owners: Pick<Owners, 'processes' | 'reportDeath'>
+  readonly owners: Pick<Owners, 'processes' | 'reportDeath' | 'setInfo'>
+  /** Name of this process on the bus. */
+  readonly self: string
   /** The program of the worker in a free place (0, 1 …), which gives each its own ports. */
   readonly program: (place: number) => WorkerProgram
+  /** The place of a worker that another router started, by its command line; undefined where places do not matter. */
+  readonly placeOf: (argv: readonly string[]) => number | undefined
   /** Words of the command line by which the workers of this instance are known that a launcher started. */
   readonly marks: readonly string[]
   /** How long one worker too many is suffered. */
@@ -47,24 +52,24 @@ interface Own {
  * Runs workers as processes of this machine.
  *
  * They outlive a router that dies: nobody online should notice that. So they are sessions of their own (`detached`), write
- * to the router's standard error, and are adopted by whichever router leads next on this machine: it finds them by their
- * command line, counts them, starts only what is missing and stops what is too many. Workers that it did not start itself,
+ * to the router's own output, and are adopted by whichever router leads next on this machine: it finds them by their command
+ * line, again at each review since yet another one may have led meanwhile, counts them, starts only what is missing and stops what is too many. Workers that it did not start itself,
  * here or elsewhere, count as well, by their heartbeats; those are never stopped.
  *
  * A worker that crashes is told to all processes at once, so that its backends are taken over, and replaced: at once the
  * first time, then after longer and longer pauses. One worker too many is stopped with SIGTERM after `idleMs`, the one with
  * the fewest sessions, and the next one not before that has ended.
  *
- * Disposing stops all workers of this machine that a launcher started, unless another router is alive: it has them then.
+ * Disposing stops all workers of this machine that a launcher started, unless another router has them then ({@link Succession}).
  */
 export class ProcessLauncher implements Launcher {
   readonly #options: ProcessLauncherOptions
   readonly #own = new Map<number, Own>()
-  /** Pids of those that another router started. */
-  readonly #adopted = new Set<number>()
+  readonly #succession: Succession
+  /** Those that another router started: the words of their command lines, by pid. */
+  readonly #adopted = new Map<number, readonly string[]>()
   readonly #stopping = new Set<number>()
   readonly #surplus: Patience
-  #hasLooked = false
   #crashes = 0
   #notBefore = Number.NEGATIVE_INFINITY
   #isDisposed = false
@@ -72,11 +77,12 @@ export class ProcessLauncher implements Launcher {
   constructor(options: ProcessLauncherOptions) {
     this.#options = options
     this.#surplus = new Patience(options.idleMs)
+    this.#succession = new Succession(options)
   }
 
   /** Pids of the workers that a launcher started and that run. */
   get pids(): readonly number[] {
-    return [...this.#own.keys(), ...this.#adopted]
+    return [...this.#own.keys(), ...this.#adopted.keys()]
   }
 
   wanted(workers: number): void {
@@ -91,9 +97,11 @@ export class ProcessLauncher implements Launcher {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isDisposed) return
     this.#isDisposed = true
-    const { owners, log, stopMs = 15_000 } = this.#options
-    if (owners.processes('router').length > 1) {
-      log.info({ workers: this.pids.length }, 'the workers are left to another router')
+    const { log, stopMs = 15_000 } = this.#options
+    const heirs = await this.#succession.resign()
+    this.#look()
+    if (heirs.length > 0) {
+      log.info({ workers: this.pids.length, heirs: heirs.length }, 'the workers are left to another router')
       for (const { child } of this.#own.values()) child.unref()
       return
     }
@@ -101,29 +109,20 @@ export class ProcessLauncher implements Launcher {
     const deadline = performance.now() + stopMs
     while (this.pids.length > 0 && performance.now() < deadline) {
       await delay(50)
-      this.#forgetGone()
+      this.#look()
     }
     if (this.pids.length > 0) log.error({ pids: this.pids }, 'workers do not end in time and are left alone')
     for (const { child } of this.#own.values()) child.unref()
   }
 
-  /** What a former leader of this machine left, once; and who of it has ended since. */
+  /** What other routers of this machine started, and who of it has ended. */
   #look(): void {
-    if (!this.#hasLooked) {
-      for (const { pid } of findProcesses(this.#options.marks)) if (!this.#own.has(pid)) this.#adopted.add(pid)
-      if (this.#adopted.size > 0)
-        this.#options.log.info({ workers: this.#adopted.size }, 'workers that another router started are adopted')
-    }
-    this.#hasLooked = true
-    this.#forgetGone()
-  }
-
-  #forgetGone(): void {
-    for (const pid of this.#adopted) {
-      if (isRunningWith(pid, this.#options.marks)) continue
-      this.#adopted.delete(pid)
-      this.#stopping.delete(pid)
-    }
+    const found = findProcesses(this.#options.marks).filter(({ pid }) => !this.#own.has(pid))
+    const workers = found.filter(({ pid }) => !this.#adopted.has(pid)).length
+    if (workers > 0) this.#options.log.info({ workers }, 'workers that another router started are adopted')
+    this.#adopted.clear()
+    for (const { pid, argv } of found) this.#adopted.set(pid, argv)
+    for (const pid of this.#stopping) if (!this.#own.has(pid) && !this.#adopted.has(pid)) this.#stopping.delete(pid)
   }
 
   /** Workers that are alive by their heartbeat, and those that have not had time for one. */
@@ -136,9 +135,7 @@ export class ProcessLauncher implements Launcher {
 
   #start(): void {
     const { program, log } = this.#options
-    const places = new Set([...this.#own.values()].map(own => own.place))
-    let place = this.#adopted.size
-    while (places.has(place)) place++
+    const place = this.#freePlace()
     const { command, argv, env } = program(place)
     const child = spawn(command, argv, { detached: true, stdio: ['ignore', 'inherit', 'inherit'], env: { ...env } })
     child.once('error', error => {
@@ -152,6 +149,15 @@ export class ProcessLauncher implements Launcher {
     log.info({ worker: pid }, 'a worker was started')
   }
 
+  #freePlace(): number {
+    const { placeOf } = this.#options
+    const taken = new Set<number | undefined>([...this.#own.values()].map(({ place }) => place))
+    for (const argv of this.#adopted.values()) taken.add(placeOf(argv))
+    let place = 0
+    while (taken.has(place)) place++
+    return place
+  }
+
   #onExit(pid: number, code: number | null, signal: NodeJS.Signals | null): void {
     const { owners, log, onExit } = this.#options
     const own = this.#own.get(pid)
@@ -159,7 +165,8 @@ export class ProcessLauncher implements Launcher {
     this.#stopping.delete(pid)
     for (const worker of owners.processes('worker'))
       if (worker.pid === pid && worker.host === hostname()) owners.reportDeath(worker.process)
-    if (own?.isStopping) {
+    // It ends well only when it is asked to: perhaps by another router, or by a person.
+    if (own?.isStopping || this.#isDisposed || code === 0) {
       onExit('stopped')
       log.info({ worker: pid }, 'a worker has ended')
       return
