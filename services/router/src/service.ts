@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type Bus, connectBus, createSealingKeys, instanceKey, leaderResource, type Ownership } from '@spectrum/bus'
+import {
+  type Bus,
+  connectBus,
+  createSealingKeys,
+  instanceKey,
+  leaderResource,
+  type Owners,
+  type Ownership,
+} from '@spectrum/bus'
 import type { Config } from '@spectrum/config'
 import { RouterDefinition, StopSession_Reason } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
@@ -57,6 +65,7 @@ export async function startRouter(context: ServiceContext, argv: readonly string
   assertLoopback(config.grpc.host)
   await using parts = new AsyncDisposableStack()
 
+  let owners: Owners | undefined
   let database: DatabaseWatch | undefined
   let leadership: Leadership<LeaderTerm> | undefined
   let governor: LoginGovernor | undefined
@@ -72,12 +81,14 @@ export async function startRouter(context: ServiceContext, argv: readonly string
     isLeader: () => term() !== undefined,
     backendsWanted: () => term()?.occupancy.backends,
     workersWanted,
+    workers: () => owners?.processes('worker').length ?? 0,
     waitingLogins: () => (term() && governor?.waiting) ?? 0,
     loginRate: () => (term() && governor?.lowestRate) ?? 0,
   })
 
   const store = parts.use(await openStore(storeOptions(config, log), stopping))
   const bus = parts.use(await connectBus(busOptions(context, metrics), stopping))
+  owners = bus.owners
   const instance = instanceKey(config.service.jid)
   const keys = await store.instanceKeys.findOrCreate(createSealingKeys)
   const sessions = new StartSessions(bus, instance)

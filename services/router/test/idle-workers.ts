@@ -24,12 +24,18 @@ export interface IdleLauncherOptions {
   readonly code?: string
   readonly owners?: LauncherOwners
   readonly self?: string
+  readonly unheardMs?: number
 }
 
 /** A launcher of programs that do nothing but end when they are asked to, or whatever `code` is. */
 export function startIdleLauncher(
   mark: string,
-  { code = 'setInterval(() => {}, 1000)', owners = lonelyOwners(), self = 'self' }: IdleLauncherOptions = {},
+  {
+    code = 'setInterval(() => {}, 1000)',
+    owners = lonelyOwners(),
+    self = 'self',
+    unheardMs = 120_000,
+  }: IdleLauncherOptions = {},
 ) {
   const log = new ListLog()
   const exits: string[] = []
@@ -40,6 +46,7 @@ export function startIdleLauncher(
     placeOf: argv => Number(argv.find(word => word.startsWith('place='))?.slice('place='.length)),
     marks: [mark],
     idleMs: 50,
+    unheardMs,
     log,
     onExit: how => exits.push(how),
   })
@@ -58,4 +65,13 @@ export async function untilIdle(launcher: ProcessLauncher, mark: string, wanted:
     launcher.wanted(wanted)
     return idlePids(mark).length === wanted
   })
+}
+
+/** Runs a test, and ends whatever it leaves. */
+export async function withIdleWorkers(mark: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run()
+  } finally {
+    for (const pid of idlePids(mark)) process.kill(pid, 'SIGKILL')
+  }
 }

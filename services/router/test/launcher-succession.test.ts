@@ -7,20 +7,11 @@ import { type Bus, connectBus, type ProcessInfo } from '@spectrum/bus'
 import { type Child, type NatsServer, startNats, startPostgres, waitUntil } from '@spectrum/stack'
 import { findProcesses } from '../src/launchers/host-workers.ts'
 import { instance, jid, ListLog, startRouterProcess } from './harness.ts'
-import { idlePids, idlePlaces, lonelyOwners, startIdleLauncher, untilIdle } from './idle-workers.ts'
-
-/** Whatever a failed test left. */
-async function using(mark: string, run: () => Promise<void>): Promise<void> {
-  try {
-    await run()
-  } finally {
-    for (const pid of idlePids(mark)) process.kill(pid, 'SIGKILL')
-  }
-}
+import { idlePids, idlePlaces, lonelyOwners, startIdleLauncher, untilIdle, withIdleWorkers } from './idle-workers.ts'
 
 test('a worker that is started after a fail-over takes a place that is free', async () => {
   const mark = `places-${process.pid}`
-  await using(mark, async () => {
+  await withIdleWorkers(mark, async () => {
     const { launcher: former } = startIdleLauncher(mark)
     await untilIdle(former, mark, 3)
     const { launcher } = startIdleLauncher(mark)
@@ -40,7 +31,7 @@ test('a worker that is started after a fail-over takes a place that is free', as
 
 test('a leader knows what another one has started since it last led', async () => {
   const mark = `again-${process.pid}`
-  await using(mark, async () => {
+  await withIdleWorkers(mark, async () => {
     const { launcher: one } = startIdleLauncher(mark)
     await untilIdle(one, mark, 1)
     const { launcher: other } = startIdleLauncher(mark)
@@ -58,7 +49,7 @@ test('a leader knows what another one has started since it last led', async () =
 
 test('however leaders change and workers crash, there are never more of them than wanted', async () => {
   const mark = `bound-${process.pid}`
-  await using(mark, async () => {
+  await withIdleWorkers(mark, async () => {
     const launchers = [startIdleLauncher(mark), startIdleLauncher(mark)] as const
     const most = 3
     for (let round = 0; round < 8; round++) {
@@ -87,7 +78,7 @@ const connectRouter = (nats: NatsServer): Promise<Bus> =>
 test('workers are left to another router, and the last one stops them; whichever of several at once that is', async () => {
   await using nats = await startNats()
   const mark = `heirs-${process.pid}`
-  await using(mark, async () => {
+  await withIdleWorkers(mark, async () => {
     for (let round = 0; round < 5; round++) {
       await using resources = new AsyncDisposableStack()
       const buses = await Promise.all([1, 2, 3].map(() => connectRouter(nats)))
@@ -122,7 +113,7 @@ test('workers of this machine are not left to a router that would not have them'
     { ...router, info: {} },
     { ...router, info: { adopts: 'workers of another program' } },
   ]
-  await using(mark, async () => {
+  await withIdleWorkers(mark, async () => {
     for (const stranger of strangers) {
       const { launcher } = startIdleLauncher(mark, { owners: lonelyOwners([stranger]) })
       await untilIdle(launcher, mark, 1)

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Child, freePort, type NatsServer, startNats, waitUntil } from '@spectrum/stack'
 import { findProcesses } from '../src/launchers/host-workers.ts'
 import { Neighbour } from './harness.ts'
-import { startIdleLauncher } from './idle-workers.ts'
+import { idlePids, startIdleLauncher, untilIdle, withIdleWorkers } from './idle-workers.ts'
 
 const program = (service: string) => join(import.meta.dirname, `../../${service}/src/main.ts`)
 const jid = 'launched.example.org'
@@ -126,6 +126,26 @@ test('one worker too many is stopped after a while, one after the other; what is
   await untilRun(2)
   await launcher[Symbol.asyncDispose]()
   assert.deepEqual(pids(), [])
+})
+
+test('a worker that is not heard of is replaced, also one that takes no notice of being asked to end', async () => {
+  const mark = `unheard-${process.pid}`
+  const code = 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)'
+  await withIdleWorkers(mark, async () => {
+    const { launcher: former } = startIdleLauncher(mark, { code })
+    await untilIdle(former, mark, 1)
+    const before = idlePids(mark)
+    const { launcher, log } = startIdleLauncher(mark, { unheardMs: 1_000 })
+    await waitUntil(
+      () => {
+        launcher.wanted(1)
+        assert.ok(idlePids(mark).length <= 1)
+        return !idlePids(mark).includes(before[0] ?? 0) && idlePids(mark).length === 1
+      },
+      { describe: () => log.lines.join('\n') },
+    )
+    await launcher[Symbol.asyncDispose]()
+  })
 })
 
 test('a worker that crashes again and again is started after longer and longer pauses', async () => {

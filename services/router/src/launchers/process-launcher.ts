@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Owners } from '@spectrum/bus'
+import type { Owners, ProcessInfo } from '@spectrum/bus'
 import type { Logger } from '@spectrum/network'
 import { findProcesses, isRunningWith } from './host-workers.ts'
 import type { Launcher } from './launcher.ts'
@@ -31,6 +31,8 @@ export interface ProcessLauncherOptions {
   readonly onExit: (how: 'stopped' | 'crashed') => void
   /** How long workers may take to end when the launcher is disposed. Default 15 s. */
   readonly stopMs?: number
+  /** How long a worker may be without a heartbeat before it is stopped. Default 120 s. */
+  readonly unheardMs?: number
 }
 
 /** Exit code of a service that cannot use its configuration: it would not be better the next time. */
@@ -58,7 +60,7 @@ interface Own {
  *
  * A worker that crashes is told to all processes at once, so that its backends are taken over, and replaced: at once the
  * first time, then after longer and longer pauses. One worker too many is stopped with SIGTERM after `idleMs`, the one with
- * the fewest sessions, and the next one not before that has ended.
+ * the fewest sessions, and the next one not before that has ended. One that is not heard of for `unheardMs` is stopped, too.
  *
  * Disposing stops all workers of this machine that a launcher started, unless another router has them then ({@link Succession}).
  */
@@ -70,6 +72,8 @@ export class ProcessLauncher implements Launcher {
   readonly #adopted = new Map<number, readonly string[]>()
   readonly #stopping = new Set<number>()
   readonly #surplus: Patience
+  /** By pid. */
+  readonly #unheard = new Map<number, Patience>()
   #crashes = 0
   #notBefore = Number.NEGATIVE_INFINITY
   #isDisposed = false
@@ -88,6 +92,7 @@ export class ProcessLauncher implements Launcher {
   wanted(workers: number): void {
     if (this.#isDisposed) return
     this.#look()
+    this.#stopUnheard()
     const present = this.#count()
     for (let missing = workers - present; missing > 0 && performance.now() >= this.#notBefore; missing--) this.#start()
     const isTooMany = present - this.#stopping.size > workers && this.#stopping.size === 0
@@ -123,6 +128,24 @@ export class ProcessLauncher implements Launcher {
     this.#adopted.clear()
     for (const { pid, argv } of found) this.#adopted.set(pid, argv)
     for (const pid of this.#stopping) if (!this.#own.has(pid) && !this.#adopted.has(pid)) this.#stopping.delete(pid)
+  }
+
+  /**
+   * A worker that hangs, or that knows another NATS than we (its keys or servers were changed since it was started), counts as
+   * one that works and would never be replaced. Others have taken over its backends long ago.
+   */
+  #stopUnheard(): void {
+    const { owners, log, unheardMs = 120_000 } = this.#options
+    const heard = new Set(here(owners.processes('worker')).map(({ pid }) => pid))
+    const running = new Set(this.pids)
+    for (const pid of this.#unheard.keys()) if (!running.has(pid)) this.#unheard.delete(pid)
+    for (const pid of running) {
+      const patience = this.#unheard.get(pid) ?? new Patience(unheardMs)
+      this.#unheard.set(pid, patience)
+      if (!patience.isOver(!heard.has(pid))) continue
+      log.warn({ worker: pid }, 'a worker has not been heard of for long and is stopped')
+      this.#terminate(pid, this.#stopping.has(pid) ? 'SIGKILL' : 'SIGTERM')
+    }
   }
 
   /** Workers that are alive by their heartbeat, and those that have not had time for one. */
@@ -163,8 +186,7 @@ export class ProcessLauncher implements Launcher {
     const own = this.#own.get(pid)
     this.#own.delete(pid)
     this.#stopping.delete(pid)
-    for (const worker of owners.processes('worker'))
-      if (worker.pid === pid && worker.host === hostname()) owners.reportDeath(worker.process)
+    for (const worker of here(owners.processes('worker'))) if (worker.pid === pid) owners.reportDeath(worker.process)
     // It ends well only when it is asked to: perhaps by another router, or by a person.
     if (own?.isStopping || this.#isDisposed || code === 0) {
       onExit('stopped')
@@ -191,27 +213,25 @@ export class ProcessLauncher implements Launcher {
 
   /** The one with the fewest sessions: it disturbs the fewest users. */
   #stopOne(): void {
-    const sessions = new Map(
-      this.#options.owners
-        .processes('worker')
-        .filter(({ host }) => host === hostname())
-        .map(({ pid, info }) => [pid, sessionsIn(info)]),
-    )
+    const workers = here(this.#options.owners.processes('worker'))
+    const sessions = new Map(workers.map(({ pid, info }) => [pid, sessionsIn(info)]))
     const pid = this.pids.toSorted((one, other) => (sessions.get(one) ?? 0) - (sessions.get(other) ?? 0))[0]
     if (pid === undefined) return
     this.#options.log.info({ worker: pid }, 'a worker is not needed any more')
     this.#terminate(pid)
   }
 
-  #terminate(pid: number): void {
+  #terminate(pid: number, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): void {
     const own = this.#own.get(pid)
     this.#stopping.add(pid)
     if (own) {
       own.isStopping = true
-      own.child.kill('SIGTERM')
-    } else if (isRunningWith(pid, this.#options.marks)) process.kill(pid, 'SIGTERM')
+      own.child.kill(signal)
+    } else if (isRunningWith(pid, this.#options.marks)) process.kill(pid, signal)
   }
 }
+
+const here = (processes: readonly ProcessInfo[]) => processes.filter(({ host }) => host === hostname())
 
 /** Of all backends that a worker runs, as its heartbeat says. */
 function sessionsIn({ sessions }: Record<string, unknown>): number {
