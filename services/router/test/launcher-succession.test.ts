@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { test } from 'node:test'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Bus, connectBus, type ProcessInfo } from '@spectrum/bus'
-import { type Child, type NatsServer, startNats, startPostgres, waitUntil } from '@spectrum/stack'
+import { type Child, type NatsServer, type PostgresServer, startNats, startPostgres, waitUntil } from '@spectrum/stack'
 import { findProcesses } from '../src/launchers/host-workers.ts'
-import { instance, jid, ListLog, startRouterProcess } from './harness.ts'
+import { instance, ListLog, startRouterProcess } from './harness.ts'
 import { idlePids, idlePlaces, lonelyOwners, startIdleLauncher, untilIdle, withIdleWorkers } from './idle-workers.ts'
+
+const workerProgram = join(import.meta.dirname, '../../worker/src/main.ts')
 
 test('a worker that is started after a fail-over takes a place that is free', async () => {
   const mark = `places-${process.pid}`
@@ -127,32 +130,85 @@ test('workers of this machine are not left to a router that would not have them'
   })
 })
 
-test('two routers that are told to stop at once leave no worker', { timeout: 240_000 }, async () => {
-  await using nats = await startNats()
-  await using postgres = await startPostgres()
-  const env = {
-    SPECTRUM_DATABASE_CONNECTIONSTRING: await postgres.createDatabase(),
-    SPECTRUM_MASTER_KEY: randomBytes(32).toString('base64'),
-  }
-  const options = ['--database.type=pqxx', '--launcher.type=process', '--launcher.min_workers=2']
-  const workers = () =>
-    findProcesses(['--launcher.type=process', `--service.jid=${jid}`, `--nats.servers=${nats.url}`])
-      .filter(({ pid }) => !routers.some(router => router.pid === pid))
-      .map(({ pid }) => pid)
+describe('two routers that start workers', () => {
+  let nats: NatsServer
+  let postgres: PostgresServer
+  let env: Record<string, string>
   const routers: Child[] = []
-  try {
-    for (let count = 0; count < 2; count++) routers.push(await startRouterProcess(nats, options, env))
-    const describe = () => `${workers()}\n${routers.map(({ log }) => log).join('\n')}`
-    await waitUntil(() => workers().length === 2, { deadlineMs: 60_000, describe })
-    await Promise.all(routers.map(router => router.kill('SIGTERM')))
+  const options = ['--database.type=pqxx', '--launcher.type=process', '--launcher.min_workers=2']
+
+  before(async () => {
+    ;[nats, postgres] = await Promise.all([startNats(), startPostgres()])
+    env = {
+      SPECTRUM_DATABASE_CONNECTIONSTRING: await postgres.createDatabase(),
+      SPECTRUM_MASTER_KEY: randomBytes(32).toString('base64'),
+    }
+  })
+  after(async () => {
+    for (const router of routers) await router.kill('SIGKILL')
+    for (const pid of workers()) process.kill(pid, 'SIGKILL')
+    for (const part of [postgres, nats]) await part[Symbol.asyncDispose]()
+  })
+
+  /** Words that all these workers have and no router. */
+  const workers = () =>
+    findProcesses([workerProgram, '--launcher.type=process', `--nats.servers=${nats.url}`]).map(({ pid }) => pid)
+
+  /** The leader, which has started its workers, and the other one. */
+  async function startTwo(): Promise<[Child, Child]> {
+    const leader = await startRouterProcess(nats, options, env)
+    routers.push(leader)
+    await waitUntil(() => leader.log.includes('this router leads'), { describe: () => leader.log })
+    const other = await startRouterProcess(nats, options, env)
+    routers.push(other)
+    await waitUntil(() => workers().length === 2, { deadlineMs: 60_000, describe: () => leader.log })
+    return [leader, other]
+  }
+
+  test('told to stop at once they leave no worker', async () => {
+    const both = await startTwo()
+    const describe = () => `${workers()}\n${both.map(({ log }) => log).join('\n')}`
+    await Promise.all(both.map(router => router.kill('SIGTERM')))
     assert.deepEqual(workers(), [], describe())
     assert.deepEqual(
-      routers.map(({ exitCode }) => exitCode),
+      both.map(({ exitCode }) => exitCode),
       [0, 0],
       describe(),
     )
-  } finally {
-    for (const router of routers) await router.stop()
-    for (const pid of workers()) process.kill(pid, 'SIGKILL')
-  }
+  })
+
+  test('one that stood still while the other led has all workers when it leads again', {
+    timeout: 240_000,
+  }, async () => {
+    const [one, other] = await startTwo()
+    const describe = () => `${workers()}\n── one\n${one.log}\n── other\n${other.log}`
+    const untilReplaced = async (victim: number | undefined) => {
+      assert.ok(victim !== undefined)
+      process.kill(victim, 'SIGKILL')
+      await waitUntil(() => !workers().includes(victim) && workers().length === 2, { deadlineMs: 60_000, describe })
+    }
+    const untilLeads = (router: Child, times: number) =>
+      waitUntil(() => router.log.split('this router leads').length > times, { deadlineMs: 60_000, describe })
+
+    await one.kill('SIGSTOP')
+    await untilLeads(other, 1)
+    const [victim, kept] = workers()
+    await untilReplaced(victim)
+    const before = workers()
+    await one.kill('SIGCONT')
+    const seen = new Set<string>()
+    const until = performance.now() + 4_000
+    await waitUntil(() => {
+      seen.add(workers().join())
+      return performance.now() > until
+    })
+    assert.deepEqual([...seen], [before.join()], describe())
+
+    await other.kill('SIGKILL')
+    await untilLeads(one, 2)
+    await untilReplaced(kept)
+    // Among them one that the other has started.
+    await one.stop()
+    assert.deepEqual(workers(), [], describe())
+  })
 })
