@@ -9,6 +9,7 @@ export interface RouterState {
   /** Undefined: another router leads, and this one says nothing. */
   backendsWanted(): number | undefined
   workersWanted(): number | undefined
+  workers(): number
   waitingLogins(): number
   loginRate(): number
 }
@@ -40,6 +41,7 @@ export function defineRouterMetrics(registry: Registry, state: RouterState) {
       [],
       state.workersWanted,
     ),
+    workers: gauge('workers', 'Workers that live, as each router knows from their heartbeats.', [], state.workers),
     launches: counter(
       'launcher_events_total',
       'Workers started here that stopped or crashed; scalings up, down, and failed.',

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type Bus, connectBus, createSealingKeys, instanceKey, leaderResource, type Ownership } from '@spectrum/bus'
+import {
+  type Bus,
+  connectBus,
+  createSealingKeys,
+  instanceKey,
+  leaderResource,
+  type Owners,
+  type Ownership,
+} from '@spectrum/bus'
 import type { Config } from '@spectrum/config'
 import { RouterDefinition, StopSession_Reason } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
@@ -60,6 +68,7 @@ export async function startRouter(context: ServiceContext, argv: readonly string
   assertLoopback(config.grpc.host)
   await using parts = new AsyncDisposableStack()
 
+  let owners: Owners | undefined
   let database: DatabaseWatch | undefined
   let leadership: Leadership<LeaderTerm> | undefined
   let governor: LoginGovernor | undefined
@@ -75,6 +84,7 @@ export async function startRouter(context: ServiceContext, argv: readonly string
     isLeader: () => term() !== undefined,
     backendsWanted: () => term()?.occupancy.backends,
     workersWanted,
+    workers: () => owners?.processes('worker').length ?? 0,
     waitingLogins: () => (term() && governor?.waiting) ?? 0,
     loginRate: () => (term() && governor?.lowestRate) ?? 0,
   })
@@ -82,6 +92,7 @@ export async function startRouter(context: ServiceContext, argv: readonly string
   if (config.database.type === 'none') log.warn({}, keptNowhere)
   const store = parts.use(await openStore(storeOptions(config, log), stopping))
   const bus = parts.use(await connectBus(busOptions(context, metrics), stopping))
+  owners = bus.owners
   const instance = instanceKey(config.service.jid)
   const keys = await store.instanceKeys.findOrCreate(createSealingKeys)
   const sessions = new StartSessions(bus, instance)
@@ -144,8 +155,8 @@ export async function startRouter(context: ServiceContext, argv: readonly string
   })
   parts.use(bus.serve(RouterDefinition, guarded(handlers, watch, requests)))
   const launcher = createLauncher({ config, bus, log, argv, count: what => metrics.launches.inc({ what }) })
-  // Ends first: workers that stop need the router.
-  parts.use(new Staffing(launcher, workersWanted))
+  // Ends first: workers that stop need the router. One that stood still may lead no longer, and not know it yet.
+  parts.use(new Staffing(launcher, () => (term()?.mayAct ? workersWanted() : undefined)))
   admin.setServing(true)
 
   const running = parts.move()

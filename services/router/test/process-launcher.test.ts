@@ -3,15 +3,15 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Child, freePort, type NatsServer, startNats, waitUntil } from '@spectrum/stack'
 import { findProcesses } from '../src/launchers/host-workers.ts'
-import { ProcessLauncher } from '../src/launchers/process-launcher.ts'
-import { ListLog, Neighbour } from './harness.ts'
+import { Neighbour } from './harness.ts'
+import { idlePids, startIdleLauncher, untilIdle, withIdleWorkers } from './idle-workers.ts'
 
 const program = (service: string) => join(import.meta.dirname, `../../${service}/src/main.ts`)
 const jid = 'launched.example.org'
 const marks = [program('worker'), '--launcher.type=process', `--service.jid=${jid}`]
 const workerPids = () => findProcesses(marks).map(({ pid }) => pid)
 
-function startLaunchingRouter(nats: NatsServer, port: number): Promise<Child> {
+function startLaunchingRouter(nats: NatsServer, port: number, workerPort: number): Promise<Child> {
   const options = [
     `--service.jid=${jid}`,
     '--service.backend=parrot',
@@ -22,6 +22,7 @@ function startLaunchingRouter(nats: NatsServer, port: number): Promise<Child> {
     '--launcher.type=process',
     '--launcher.max_workers=3',
     `--http.port=${port}`,
+    `--launcher.worker_http_port=${workerPort}`,
   ]
   return Child.start({
     name: 'router',
@@ -38,7 +39,8 @@ test('the leading router keeps as many workers as it needs, also after it was ki
 }, async () => {
   await using nats = await startNats()
   const port = await freePort()
-  let router = await startLaunchingRouter(nats, port)
+  const workerPort = await freePort()
+  let router = await startLaunchingRouter(nats, port, workerPort)
   try {
     await using frontend = await Neighbour.connect(nats, 'frontend', undefined, jid)
     const describe = () => `${workerPids()}\n${router.log}`
@@ -69,7 +71,7 @@ test('the leading router keeps as many workers as it needs, also after it was ki
     // Nobody online notices that the router is gone, and the next one finds what is there.
     const before = workerPids()
     await router.kill('SIGKILL')
-    router = await startLaunchingRouter(nats, port)
+    router = await startLaunchingRouter(nats, port, workerPort)
     await waitUntil(() => router.log.includes('workers that another router started are adopted'), { describe })
     const seen = new Set<string>()
     const until = performance.now() + 5_000
@@ -82,6 +84,24 @@ test('the leading router keeps as many workers as it needs, also after it was ki
     )
     assert.deepEqual([...seen], [before.sort().join()])
 
+    // One of those that it did not start dies: the new one gets a port that is free.
+    const [adopted] = findProcesses([...marks, `--http.port=${workerPort}`])
+    assert.ok(adopted)
+    process.kill(adopted.pid, 'SIGKILL')
+    await waitUntil(() => !workerPids().includes(adopted.pid))
+    await untilAre(2)
+    const isReady = (place: number) => fetch(`http://127.0.0.1:${workerPort + place}/readyz`).then(({ ok }) => ok)
+    await waitUntil(
+      () =>
+        Promise.all([0, 1].map(isReady))
+          .then(all => all.every(Boolean))
+          .catch(() => false),
+      {
+        deadlineMs: 30_000,
+        describe,
+      },
+    )
+
     await router.stop()
     assert.deepEqual(workerPids(), [])
   } finally {
@@ -89,21 +109,6 @@ test('the leading router keeps as many workers as it needs, also after it was ki
     for (const pid of workerPids()) process.kill(pid, 'SIGKILL')
   }
 })
-
-/** A launcher of programs that do nothing but end when they are asked to, or fail at once. */
-function startIdleLauncher(mark: string, code = 'setInterval(() => {}, 1000)') {
-  const log = new ListLog()
-  const exits: string[] = []
-  const launcher = new ProcessLauncher({
-    owners: { processes: () => [], reportDeath: () => undefined },
-    program: () => ({ command: process.execPath, argv: ['-e', code, mark], env: {} }),
-    marks: [mark],
-    idleMs: 50,
-    log,
-    onExit: how => exits.push(how),
-  })
-  return { launcher, log, exits, pids: () => findProcesses([mark]).map(({ pid }) => pid) }
-}
 
 test('one worker too many is stopped after a while, one after the other; what is left ends with the launcher', async () => {
   const { launcher, exits, pids } = startIdleLauncher(`idle-${process.pid}`)
@@ -123,8 +128,28 @@ test('one worker too many is stopped after a while, one after the other; what is
   assert.deepEqual(pids(), [])
 })
 
+test('a worker that is not heard of is replaced, also one that takes no notice of being asked to end', async () => {
+  const mark = `unheard-${process.pid}`
+  const code = 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)'
+  await withIdleWorkers(mark, async () => {
+    const { launcher: former } = startIdleLauncher(mark, { code })
+    await untilIdle(former, mark, 1)
+    const before = idlePids(mark)
+    const { launcher, log } = startIdleLauncher(mark, { unheardMs: 1_000 })
+    await waitUntil(
+      () => {
+        launcher.wanted(1)
+        assert.ok(idlePids(mark).length <= 1)
+        return !idlePids(mark).includes(before[0] ?? 0) && idlePids(mark).length === 1
+      },
+      { describe: () => log.lines.join('\n') },
+    )
+    await launcher[Symbol.asyncDispose]()
+  })
+})
+
 test('a worker that crashes again and again is started after longer and longer pauses', async () => {
-  const { launcher, log, exits } = startIdleLauncher(`crash-${process.pid}`, 'throw new Error("no")')
+  const { launcher, log, exits } = startIdleLauncher(`crash-${process.pid}`, { code: 'throw new Error("no")' })
   await using _launcher = launcher
   await waitUntil(
     () => {

@@ -80,6 +80,8 @@ export interface GatewayOptions {
   readonly ports?: { readonly http?: Readonly<Record<ServiceName, number>>; readonly grpc?: number }
   /** How many processes of each service; one by default. */
   readonly processes?: Partial<Record<ServiceName, number>>
+  /** The configuration says `launcher.type = process`: routers start the workers, and get what lets those into the bus. */
+  readonly launchesWorkers?: boolean
   /** Handed over in the environment, each only to the service that needs it. */
   readonly secrets?: GatewaySecrets
   /** More environment for every service. */
@@ -277,19 +279,20 @@ export class Gateway implements AsyncDisposable {
     const missing = states
       .filter(({ process, state }) => state !== true && process.service !== 'frontend')
       .map(({ process, state }) => `${process.name}: ${state}`)
+    if (this.workers.length === 0 && !(await this.#anyHas('router', 'spectrum_workers')))
+      missing.push('worker: starting')
     // One that stands by is ready as well: somebody must hold the connection.
-    if (!(await this.#isConnected())) {
+    if (!(await this.#anyHas('frontend', 'spectrum_frontend_component_connected'))) {
       const frontends = states.filter(({ process }) => process.service === 'frontend')
       missing.push(...frontends.map(({ process, state }) => `${process.name}: ${state === true ? 'stands by' : state}`))
     }
     return missing.join('; ')
   }
 
-  async #isConnected(): Promise<boolean> {
-    const connected = this.frontends.map(frontend =>
-      frontend.metric('spectrum_frontend_component_connected').catch(() => 0),
-    )
-    return (await Promise.all(connected)).some(value => value > 0)
+  /** Whether a metric is above zero in any process of the service. */
+  async #anyHas(service: ServiceName, name: string): Promise<boolean> {
+    const values = await Promise.all(this.of(service).map(process => process.metric(name).catch(() => 0)))
+    return values.some(value => value > 0)
   }
 
   #lastLines(): string {
@@ -320,8 +323,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ? options.secrets
     : { masterKey: randomBytes(32).toString('base64'), ...options.secrets }
   const processes: ServiceProcess[] = []
+  const counts = { ...options.processes, ...(options.launchesWorkers ? { worker: 0 } : {}) }
   for (const service of serviceNames)
-    for (let index = 0; index < (options.processes?.[service] ?? 1); index++)
+    for (let index = 0; index < (counts[service] ?? 1); index++)
       processes.push(await launch({ ...options, secrets }, service, index, path))
   return new Gateway(processes, folder, options.onEvent ?? (() => undefined))
 }
@@ -375,13 +379,20 @@ async function launch(
   return process
 }
 
-/** Each service's own NATS user; the component's secret only for frontends, database and master key only for routers. */
-function secretsFor(service: ServiceName, { bus, secrets = {} }: GatewayOptions): Record<string, string> {
+/**
+ * Each service's own NATS user; the component's secret only for frontends, database and master key only for routers, and the
+ * workers' NATS user where routers start them.
+ */
+function secretsFor(
+  service: ServiceName,
+  { bus, secrets = {}, launchesWorkers = false }: GatewayOptions,
+): Record<string, string> {
   const { componentPassword, databaseUrl, masterKey, masterKeyFile } = secrets
   const env: Record<string, string | null | undefined> = { SPECTRUM_NATS_NKEY_SEED: bus.seeds[service] }
   if (service === 'frontend') env.SPECTRUM_SERVICE_PASSWORD = componentPassword
   if (service === 'router') {
     env.SPECTRUM_DATABASE_CONNECTIONSTRING = databaseUrl
+    if (launchesWorkers) env.SPECTRUM_LAUNCHER_WORKER_NKEY_SEED = bus.seeds.worker
     if (masterKeyFile === undefined) env.SPECTRUM_MASTER_KEY = masterKey
     else env.SPECTRUM_MASTER_KEY_FILE = masterKeyFile
   }

@@ -11,6 +11,7 @@ import {
   startGateway,
 } from './gateway.ts'
 import { openState } from './instance-state.ts'
+import { endLeftWorkers } from './left-workers.ts'
 import { isFree } from './ports.ts'
 import { splitFlags } from './start-flags.ts'
 import { keepRunning } from './supervisor.ts'
@@ -29,6 +30,8 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
   using state = await openState(config)
   const { config: file, flags, env } = splitFlags(argv)
   const { jid, server, port } = config.service
+  const launchesWorkers = config.launcher.type === 'process'
+  await endLeftWorkers(jid)
   say(`Starting the gateway for ${jid}; ${whatIsKept(config)} ${state.folder}`)
 
   await using resources = new AsyncDisposableStack()
@@ -47,7 +50,12 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
   const gateway = await startGateway({
     ...(file === undefined ? { cfg: '' } : { cfg: { path: file } }),
     ports: await chosenPorts(config),
-    flags: [...flags, ...(state.database === undefined ? [] : [`--database.database=${state.database}`])],
+    flags: [
+      ...flags,
+      ...launcherFlags(config),
+      ...(state.database === undefined ? [] : [`--database.database=${state.database}`]),
+    ],
+    launchesWorkers,
     bus,
     env: { ...spectrumVariables(), ...env },
     secrets: state.masterKeyFile === undefined ? { masterKey: null } : { masterKeyFile: state.masterKeyFile },
@@ -69,6 +77,7 @@ export async function runInstance(argv: readonly string[]): Promise<void> {
     watch.hush()
   }
   await Promise.race([resources.disposeAsync(), requests.impatience.then(() => killAll(gateway, bus.nats.child))])
+  await endLeftWorkers(jid)
 }
 
 /** What lies in the folder of an instance, with its verb. */
@@ -79,7 +88,7 @@ function whatIsKept({ database: { type } }: Config): string {
 
 /** Options that have no meaning here, if they are given. */
 function notOurs(given: ReadonlySet<string>): string[] {
-  return ['nats.servers', 'nats.nkey_seed', 'nats.ca']
+  return ['nats.servers', 'nats.nkey_seed', 'nats.ca', 'launcher.worker_nkey_seed']
     .filter(option => given.has(option))
     .map(option => `${option}: is not used here: npm start runs a nats-server of its own`)
 }
@@ -99,6 +108,12 @@ async function chosenPorts({ http, grpc }: Config): Promise<NonNullable<GatewayO
     ...(frontend && router && worker ? { http: { frontend, router, worker } } : {}),
     ...(grpc.port === 0 ? {} : { grpc: grpc.port }),
   }
+}
+
+/** Workers that the router starts have the ports that begin where that of a worker of our own would be. */
+function launcherFlags({ http, launcher }: Config): string[] {
+  if (launcher.type !== 'process' || http.port === 0 || launcher.workerHttpPort !== 0) return []
+  return [`--launcher.worker_http_port=${http.port + 2}`]
 }
 
 /** Looks at what the services say for what a person has to know. */
@@ -147,7 +162,7 @@ class Watch {
       // Perhaps it is never ready, and this is why.
       return this.#flushWarnings()
     }
-    const text = readable(process.name, line, this.#config.log.level)
+    const text = readable(speaker(process, record), line, this.#config.log.level)
     if (text !== undefined) say(text)
   }
 
@@ -194,6 +209,11 @@ class Watch {
     this.#told.add(sentence)
     say(sentence)
   }
+}
+
+/** Who has written a line: workers that a router has started write to its output. */
+function speaker({ name, service }: ServiceProcess, record: Record<string, unknown> | undefined): string {
+  return record === undefined || record.service === service ? name : `${record.service} ${record.pid}`
 }
 
 /** The innermost words of a logged error. */

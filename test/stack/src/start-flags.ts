@@ -12,7 +12,7 @@ export interface StartFlags {
 }
 
 /** Set by the start itself for each process. */
-const ownOptions = new Set(['http.port', 'grpc.port', 'nats.servers', 'nats.nkey_seed'])
+const ownOptions = new Set(['http.port', 'grpc.port', 'nats.servers', 'nats.nkey_seed', 'launcher.worker_nkey_seed'])
 
 /** Takes the words apart that `loadConfig` has already found to be right.  */
 export function splitFlags(argv: readonly string[]): StartFlags {

@@ -23,6 +23,7 @@ import {
   xml,
 } from '../src/index.ts'
 import { openState } from '../src/instance-state.ts'
+import { isFree } from '../src/ports.ts'
 
 const jid = 'irc.localhost'
 const secret = 'component-secret-of-this-test'
@@ -222,6 +223,91 @@ test('one gateway is not started twice on its data, and a dead one does not hold
     assert.equal(readFileSync(lock, 'utf8'), String(process.pid))
   }
   assert.ok(!existsSync(lock))
+})
+
+/** A port that is free with the two after it. */
+async function freePorts(): Promise<number> {
+  for (;;) {
+    const port = await freePort()
+    if ((await Promise.all([port + 1, port + 2].map(isFree))).every(Boolean)) return port
+  }
+}
+
+/** The workers that a router has started for this instance. */
+function launchedWorkers(): number[] {
+  const words = ['/services/worker/src/main.ts', '--launcher.type=process', `--service.jid=${jid}`]
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && words.every(word => commandLine(Number(name)).includes(word)))
+    .map(Number)
+}
+
+test('with launcher.type = process the router starts the workers, which get into NATS, and none is left behind', async () => {
+  await using here = await world()
+  const cfg = join(here.dir, 'parrot.cfg')
+  await writeFile(cfg, readFileSync(here.cfg, 'utf8').replace(/^backend = .*$/m, 'backend = parrot'), { mode: 0o600 })
+  const args = ['--config', cfg, '--launcher.type=process', '--launcher.min_workers=2']
+  await using romeo = await XmppClient.connect({
+    port: here.prosody.clientPort,
+    domain: 'localhost',
+    name: 'romeo',
+    password: 'x',
+  })
+  try {
+    const port = await freePorts()
+    await using first = launch(...args, `--http.port=${port}`)
+    await untilReady(first)
+    const query = '<query xmlns="jabber:iq:register"><username>romeo</username><password/></query>'
+    await waitUntil(async () => (await romeo.request('set', jid, query)).attrs.type === 'result')
+    romeo.sends(xml`<presence to="${jid}"/>`)
+    await romeo.receives(xml`<presence from="${jid}"/>`, { deadlineMs: 30_000 })
+    romeo.sends(xml`<message to="${`polly@${jid}`}" type="chat"><body>hello</body></message>`)
+    await romeo.receives(xml`<message from="${`polly@${jid}`}"><body>hello</body></message>`, { deadlineMs: 30_000 })
+    await waitUntil(() => launchedWorkers().length === 2, { describe: () => first.log })
+    const below = descendants(first.pid)
+    const workers = below.filter(pid => commandLine(pid).includes('/services/worker/'))
+    assert.deepEqual(workers.sort(), launchedWorkers().sort(), 'no worker beside those of the router')
+    const seed = /SU[A-Z2-7]{56}/
+    for (const pid of below) assert.doesNotMatch(commandLine(pid), seed)
+    assert.doesNotMatch(first.log, seed)
+    for (const pid of workers)
+      await waitUntil(() => new RegExp(`^\\S+ worker ${pid}: the service runs`, 'm').test(first.log), {
+        describe: () => first.log,
+      })
+    assert.doesNotMatch(first.log, /Authorization|nkey_seed|error:/)
+    const metrics = await (await fetch(`http://127.0.0.1:${port + 2}/metrics`)).text()
+    assert.match(metrics, /service="worker"/)
+    // The router that is started again has them.
+    const router = below.find(pid => commandLine(pid).includes('/services/router/'))
+    assert.ok(router !== undefined)
+    process.kill(router, 'SIGKILL')
+    await waitUntil(() => first.log.includes('workers that another router started are adopted'), {
+      deadlineMs: 30_000,
+      describe: () => first.log,
+    })
+    assert.deepEqual(launchedWorkers().sort(), workers.sort())
+    await first.kill('SIGTERM')
+    assert.equal(first.exitCode, 0, first.log)
+    // Whose parent was killed may stay in the list of processes when they have ended.
+    assert.deepEqual([...below.filter(pid => commandLine(pid) !== ''), ...launchedWorkers()], [])
+
+    // A start that is killed cannot stop them: the next one does, since they know only a nats-server that is gone.
+    await using second = launch(...args)
+    await untilReady(second)
+    await waitUntil(() => launchedWorkers().length === 2, { describe: () => second.log })
+    const left = launchedWorkers()
+    const starter = descendants(second.pid).find(pid => commandLine(pid).includes('start.ts'))
+    assert.ok(starter !== undefined)
+    process.kill(starter, 'SIGKILL')
+    await second.ended
+    assert.deepEqual(launchedWorkers().sort(), left.sort())
+    await using third = launch(...args)
+    await untilReady(third)
+    assert.ok(!left.some(pid => launchedWorkers().includes(pid)), third.log)
+    await third.kill('SIGTERM')
+    assert.deepEqual(launchedWorkers(), [])
+  } finally {
+    for (const pid of launchedWorkers()) process.kill(pid, 'SIGKILL')
+  }
 })
 
 test('each process that dies is started again, nats-server too', async () => {

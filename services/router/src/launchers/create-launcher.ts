@@ -33,14 +33,18 @@ export function createLauncher({ config, bus, log, argv, count }: LauncherParts)
       const seed = launcher.workerNkeySeed
       if (nats.nkeySeed !== undefined && seed === undefined)
         log.warn({}, 'launcher.worker_nkey_seed is missing: NATS will not let the workers in that are started here')
+      const firstPort = launcher.workerHttpPort
       return new ProcessLauncher({
         owners: bus.owners,
+        self: bus.processId,
         marks,
         idleMs,
         log,
         onExit: count,
+        // By its port, which is what must be free: also where the first one was another when it was started.
+        placeOf: argv => (firstPort === 0 ? undefined : httpPortIn(argv) - firstPort),
         program(place) {
-          const port = launcher.workerHttpPort === 0 ? 0 : launcher.workerHttpPort + place
+          const port = firstPort === 0 ? 0 : firstPort + place
           const command = workerCommand(argv, {
             'service.jid': service.jid,
             'launcher.type': 'process',
@@ -52,4 +56,10 @@ export function createLauncher({ config, bus, log, argv, count }: LauncherParts)
       })
     }
   }
+}
+
+/** As `program` writes it. */
+function httpPortIn(argv: readonly string[]): number {
+  const flag = '--http.port='
+  return Number(argv.findLast(word => word.startsWith(flag))?.slice(flag.length))
 }
