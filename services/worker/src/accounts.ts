@@ -32,10 +32,14 @@ export function createAccounts(bus: Bus, router: Router, instance: string): Acco
   }
 }
 
-/** Says who is away: told as it is, it would be taken for the network. */
+/** Our own services are away, and nothing is wrong with the network. */
+export class RouterAwayError extends NetworkError {
+  override name = 'RouterAwayError'
+}
+
 function toldOfRouter(error: unknown): unknown {
   if (!(error instanceof NetworkError) || error.code !== 'unavailable') return error
-  return new NetworkError('unavailable', `The router does not hand over the account yet: ${error.message}`, {
+  return new RouterAwayError('unavailable', `The router does not hand over the account yet: ${error.message}`, {
     cause: error,
   })
 }

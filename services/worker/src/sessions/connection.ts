@@ -13,6 +13,7 @@ import {
   type SentMessage,
   type UserId,
 } from '@spectrum/network'
+import { RouterAwayError } from '../accounts.ts'
 import { backOffMs } from './back-off.ts'
 import { createHost, type Phase } from './host.ts'
 import type { Session } from './session.ts'
@@ -125,7 +126,8 @@ export class Connection {
       }
       this.lastFailure = failure
       this.failures++
-      metrics.reconnects.inc({ code: failure.code })
+      // Then no connection was tried.
+      if (!(failure instanceof RouterAwayError)) metrics.reconnects.inc({ code: failure.code })
       this.#session.connectionFailed(failure)
       if (failure instanceof DisownedError) return this.#session.disowned()
       if (!isRetried(failure)) return this.#session.connectionStopped(failure)

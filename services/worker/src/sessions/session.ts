@@ -3,6 +3,7 @@ import type { Delivery } from '@spectrum/bus'
 import { type Command, type Credentials, SessionSnapshot, Show, StopSession_Reason } from '@spectrum/messages'
 import { type Account, failures, type Logger, NetworkError, type NetworkEvent } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
+import { RouterAwayError } from '../accounts.ts'
 import { failureOf } from './answers.ts'
 import { Connection } from './connection.ts'
 import { Contacts, withdrawContacts } from './contacts.ts'
@@ -252,7 +253,8 @@ export class Session {
   /** The connection ended. Rooms stay as they are told: they are joined again. */
   connectionFailed(failure: NetworkError): void {
     const facts = { code: failure.code, reason: failure.message, failures: this.connection.failures }
-    if (failureNotices(this.context.clock).take()) this.log.warn(facts, 'the network connection ended')
+    if (failure instanceof RouterAwayError) this.log.info(facts, 'the router does not answer yet; trying again')
+    else if (failureNotices(this.context.clock).take()) this.log.warn(facts, 'the network connection ended')
     else this.log.info(facts, 'the network connection ended')
     for (const room of this.rooms) {
       room.state = 'waiting'
