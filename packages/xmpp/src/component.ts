@@ -128,6 +128,11 @@ export class Component {
     this.#onStanza(stanza)
   }
 
+  /** Forgets what is queued and not written yet of the items with this owner. */
+  withdraw(owner: object): void {
+    this.#output.withdraw(owner)
+  }
+
   /** While true, what other processes would pass on to {@link receive} cannot reach us, so that silence proves nothing. */
   isCutOff(isCutOff: boolean): void {
     this.#output.paused(isCutOff, 'detour')

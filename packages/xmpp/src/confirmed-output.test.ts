@@ -290,6 +290,35 @@ describe('confirmed output', () => {
     output.lost()
   })
 
+  test('what an owner withdraws before it was written is not, and counts no more', async () => {
+    const { output, take, confirmed } = harness()
+    const [mine, theirs] = [{}, {}]
+    const withdrawn: string[] = []
+    const send = (name: string, owner: object) =>
+      output.send({
+        stanzas: [`<${name}/>`],
+        owner,
+        onConfirmed: () => confirmed.push(name),
+        onWithdrawn: () => withdrawn.push(name),
+      })
+    output.opened()
+    send('a', mine)
+    await turn()
+    send('b', mine)
+    send('c', theirs)
+    output.withdraw(mine)
+    await turn()
+    await barrierTime()
+    const written = take()
+    assert.deepEqual(
+      written.filter(name => !name.startsWith('barrier')),
+      ['a', 'c'],
+    )
+    for (const name of written) if (name.startsWith('barrier')) output.returned(name)
+    assert.deepEqual([confirmed, withdrawn, output.backlog], [['a', 'c'], ['b'], 0])
+    output.lost()
+  })
+
   test('after a standstill of our own the server gets its time: what it said is still unread', async t => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const { output, clock, send, take, abandoned, confirmed } = harness()

@@ -6,8 +6,12 @@ export interface OutputItem {
   readonly stanzas: readonly string[]
   /** Streams that it has died with before, as {@link onReopened} told. Default 0. */
   readonly deaths?: number
+  /** What {@link ConfirmedOutput.withdraw} knows it by. */
+  readonly owner?: object
   /** The server has processed it. */
   onConfirmed?(): void
+  /** It was withdrawn before it was written. */
+  onWithdrawn?(): void
   /**
    * A new stream begins, and the item is unconfirmed: it is given back, having died with so many streams, and whoever sent it
    * sends it again if it still should go. Without this it is written again as it is.
@@ -63,7 +67,7 @@ const anotherBarrierMs = 5_000
 /** An idle stream is tried as often. */
 const idleMs = 30_000
 /** Written and unconfirmed, at most, in UTF-16 units. */
-const windowLength = 4 * 1024 * 1024
+const windowLength = 1024 * 1024
 /** Queued in all, from where on the source should wait. */
 const congestedLength = 8 * 1024 * 1024
 
@@ -224,6 +228,19 @@ export class ConfirmedOutput {
   hush(isHushed: boolean): void {
     this.#isHushed = isHushed
     if (!isHushed) this.#queueFlush()
+  }
+
+  /** Forgets what is queued and not written of this owner. */
+  withdraw(owner: object): void {
+    const waiting = this.#waiting.drain()
+    const kept = waiting.filter(({ item }) => item.owner !== owner)
+    this.#waiting.unshift(kept)
+    for (const { item, xml } of waiting) {
+      if (item.owner !== owner) continue
+      this.#waitingLength -= xml.length
+      item.onWithdrawn?.()
+    }
+    if (this.backlog === 0) this.#settle()
   }
 
   /** What is not confirmed and would be written again as it is; it is forgotten here. */

@@ -39,7 +39,12 @@ interface LaneState {
   readonly lane: FeedLane
   /** The highest epoch of each backend that the lane has told of: each lane has its own past. */
   readonly epochs: Map<number, number>
+  /** Nothing of it is handed to the component any more. */
   isClosed: boolean
+  /** What the component was handed and the server has not confirmed. */
+  unconfirmed: number
+  /** Called when that has become none. */
+  onSettled?: () => void
 }
 
 /** How often a feed that had to hold back looks whether it may go on. */
@@ -74,7 +79,7 @@ export class EventFeed {
 
   /** Opens a partition's lane: `consume` is called with what handles its items. */
   async open(lane: FeedLane, consume: (handler: LaneHandler<Event>) => Promise<LaneConsumer>): Promise<LaneConsumer> {
-    const state: LaneState = { lane, epochs: new Map(), isClosed: false }
+    const state: LaneState = { lane, epochs: new Map(), isClosed: false, unconfirmed: 0 }
     const consumer = await consume({
       onItem: delivery => this.#onItem(delivery, state),
       onLost: reason => {
@@ -85,6 +90,25 @@ export class EventFeed {
     this.#consumers.set(consumer, state)
     if (this.#isPaused) consumer.pause()
     return consumer
+  }
+
+  /**
+   * Nothing of this lane is written any more, also not what was only queued; fulfils when the server has confirmed what was, or after
+   * `limitMs`. True when nothing is left of which nobody knows whether it was told.
+   */
+  async settle(consumer: LaneConsumer, limitMs: number): Promise<boolean> {
+    const state = this.#consumers.get(consumer)
+    if (state === undefined) return true
+    state.isClosed = true
+    this.#component.withdraw(state)
+    if (state.unconfirmed > 0 && limitMs > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, limitMs)
+      state.onSettled = resolve
+      await promise
+      clearTimeout(timer)
+    }
+    return state.unconfirmed === 0
   }
 
   /** Nothing of this lane is written any more; what is unfinished is the next owner's. */
@@ -226,17 +250,31 @@ export class EventFeed {
     this.#noteEntry(event, resources)
     const stanzas = this.#render(deaths > 0 ? withDelay(event) : event, resources)
     if (stanzas.length === 0) return telling.done()
+    state.unconfirmed++
+    const over = () => {
+      if (--state.unconfirmed === 0) state.onSettled?.()
+    }
     const taken = this.#component.send({
       stanzas,
+      owner: state,
       deaths: Math.floor(deaths),
       onConfirmed: () => {
         this.#remember(event, resources)
         telling.done()
+        over()
       },
-      onReopened: died => this.#route(telling, resources, Math.max(died, again)),
+      onReopened: died => {
+        over()
+        this.#route(telling, resources, Math.max(died, again))
+      },
       onPoison: () => {
         this.#onPoison(event)
         telling.done()
+        over()
+      },
+      onWithdrawn: () => {
+        telling.abandon()
+        over()
       },
     })
     this.#options.metrics.stanzasOut.inc({ event: event.event?.$case ?? 'none' }, taken)

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Bus, eventLane, type LaneConsumer, type Ownership } from '@spectrum/bus'
 import { eventCodec } from '@spectrum/messages'
 import type { Logger } from '@spectrum/network'
@@ -15,6 +16,8 @@ export interface PartitionLanesOptions {
 
 /** How long the XMPP server may take to confirm what was written before a lane changes hands. */
 const drainMs = 7_000
+/** How long the bus may take to record that. */
+const recordMs = 2_000
 
 interface Open {
   readonly ownership: Ownership
@@ -56,14 +59,21 @@ export class PartitionLanes {
     }
   }
 
-  /** Reads no more, and waits until what was read is confirmed, where `isConfirming`. Lanes stay owned. */
+  /**
+   * Reads and writes no more; where `isConfirming`, waits until what was written is confirmed and that is recorded. What was not
+   * written stays for the next owner. Lanes stay owned.
+   */
   async drain(partitions: readonly number[], isConfirming: boolean): Promise<void> {
+    const { feed, log } = this.#options
     const consumers = partitions.flatMap(partition => this.#open.get(partition)?.consumer ?? [])
     for (const consumer of consumers) consumer.pause()
-    const drained = consumers.map(consumer => consumer.drain(isConfirming ? drainMs : 0))
-    const late = (await Promise.allSettled(drained)).filter(({ status }) => status === 'rejected').length
-    // Unfinished events stay in their lanes for the next owner, so that waiting for them may end.
-    if (late > 0) this.#options.log.info({ lanes: late }, 'unfinished events stay for the next frontend')
+    const settled = await Promise.all(consumers.map(consumer => feed.settle(consumer, isConfirming ? drainMs : 0)))
+    const late = settled.filter(isSettled => !isSettled).length
+    if (late > 0)
+      log.info({ lanes: late }, 'events that the XMPP server has not confirmed are told again by the next frontend')
+    if (!isConfirming) return
+    const recorded = Promise.all(consumers.map(consumer => consumer.committed()))
+    await Promise.race([recorded, delay(recordMs, undefined, { ref: false })])
   }
 
   /** Gives partitions back. Nothing of theirs is written from here on. */

@@ -194,7 +194,9 @@ export class LoginTurns implements Disposable {
       const now = clock.monotonic()
       const isInTime = now - askedMs < grant.validMs
       const used = isInTime ? queue.admit(grant.turns) : 0
-      queue.nextAskMs = now + Math.min(longestPauseMs, Math.max(leastPauseMs, grant.retryAfterMs))
+      // Where nobody waits there is nothing to ask for, until an answer is to be told.
+      const pauseMs = queue.length === 0 ? longestPauseMs : grant.retryAfterMs
+      queue.nextAskMs = now + Math.min(longestPauseMs, Math.max(leastPauseMs, pauseMs))
       if (used > 0) onTurns('used', used)
       if (used < grant.turns) onTurns(isInTime ? 'unused' : 'late', grant.turns - used)
     }
