@@ -40,6 +40,8 @@ interface StreamInfo {
 const nanosPerMs = 1e6
 const inactiveThresholdMs = 30_000
 const createTimeoutMs = 1000
+/** Twice as long after each try in vain: where server or process is overloaded, asking again and again makes it worse. */
+const longestCreateTimeoutMs = 4_000
 /** So many heartbeats may be missed (and a fifth) before silence counts. */
 const heartbeatsToSilence = 2.2
 const serverLostSpreadMs = 50
@@ -218,7 +220,7 @@ export class Reader {
     for (let attempt = 0; this.#isReopenWanted && this.#state === 'reading'; attempt++) {
       this.#isReopenWanted = false
       try {
-        await this.#readers.limited(() => this.#open())
+        await this.#readers.limited(() => this.#open(Math.min(longestCreateTimeoutMs, createTimeoutMs * 2 ** attempt)))
         this.#resolveOpened()
       } catch (error) {
         this.#isReopenWanted = true
@@ -239,7 +241,7 @@ export class Reader {
     await delay(Math.min(1000, 50 * (attempt + 1)))
   }
 
-  async #open(): Promise<void> {
+  async #open(timeoutMs: number): Promise<void> {
     if (this.#state !== 'reading') return
     const { connection } = this.#readers
     const { stream, filter } = this.#options
@@ -266,7 +268,7 @@ export class Reader {
     const info = await connection.api<ConsumerInfo>(
       jetStreamApi.consumerCreate(stream, consumer, filter),
       { stream_name: stream, config: this.#config(consumer, inbox) },
-      createTimeoutMs,
+      timeoutMs,
     )
     if (generation === this.#generation) this.#onCreated(info, start)
   }
