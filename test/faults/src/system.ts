@@ -89,7 +89,7 @@ export class System implements AsyncDisposable {
     const postgres = resources.use(await startPostgres())
     const databaseUrl = await postgres.createDatabase()
     const componentProxy = topology.hasComponentProxy
-      ? resources.use(await TcpProxy.start(xmpp.componentPort, (direction, chunk) => taps.tap?.(direction, chunk)))
+      ? resources.use(await TcpProxy.start(xmpp.componentPort, (...passing) => taps.tap?.(...passing)))
       : undefined
     const natsProxy = topology.hasNatsProxy ? resources.use(await TcpProxy.start(bus.nats.port)) : undefined
     const { network = 'irc' } = topology

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Ledger, type Stream } from '../ledger.ts'
 import { type IrcLine, IrcPeer } from './irc-peer.ts'
-import { type Movement, RoomWatch } from './room-watch.ts'
+import { type Change, type Movement, RoomWatch } from './room-watch.ts'
 import { attribute } from './stanza-splitter.ts'
 import { XmppPeer } from './xmpp-peer.ts'
 
@@ -23,6 +23,11 @@ export interface LoadRates {
   readonly speaker: number
   /** Lines a second of each half of each private pair. */
   readonly pair: number
+}
+
+/** What somebody was told of an occupant of a room, or the witness of that room saw. */
+export interface RoomChange extends Change {
+  readonly room: number
 }
 
 const userCount = 50
@@ -54,6 +59,10 @@ export class Load implements AsyncDisposable {
   readonly watches: RoomWatch[] = []
   /** What the XMPP side was told of being removed from a room. */
   readonly removals: { user: string; at: number; text: string }[] = []
+  /** What XMPP users were told of others who came and went. */
+  readonly told: (RoomChange & { readonly user: string })[] = []
+  /** When a user's own stream ended. */
+  readonly streamEnds: { user: string; at: number }[] = []
   /** Ids and conditions of error stanzas that answer no line of the load. */
   readonly errors: { user: string; id: string; condition: string }[] = []
   readonly #target: LoadTarget
@@ -100,6 +109,13 @@ export class Load implements AsyncDisposable {
     return this.watches.flatMap(watch => watch.movements.filter(movement => movement.at >= at))
   }
 
+  /** Whoever came and went since then, as the witnesses saw. */
+  changesSince(at: number): RoomChange[] {
+    return this.watches.flatMap(({ changes }, room) =>
+      changes.filter(change => change.at >= at).map(change => ({ ...change, room })),
+    )
+  }
+
   /** Begins to talk, with a fresh ledger. */
   start(rates: LoadRates = usualRates): void {
     this.#run++
@@ -107,6 +123,8 @@ export class Load implements AsyncDisposable {
     this.#numbers.clear()
     this.removals.length = 0
     this.errors.length = 0
+    this.told.length = 0
+    this.streamEnds.length = 0
     const begun = performance.now()
     this.#sources = this.#speaking(rates).map(({ perSecond, speak }, index) => ({
       intervalMs: 1000 / perSecond,
@@ -203,6 +221,8 @@ export class Load implements AsyncDisposable {
       // Whoever takes no part is not asked what he heard.
       onMessage: (text, at) => this.#lastHeard.has(name) && this.#onXmpp(name, text, at),
       onRemoved: text => this.removals.push({ user: name, at: performance.now(), text }),
+      onOccupant: (kind, nick, at) => this.told.push({ user: name, room, kind, nick, at }),
+      onStreamEnd: at => this.streamEnds.push({ user: name, at }),
       onUnconfirmed: id => {
         const said = this.#read(id)
         if (said) this.#ledger.excuse(this.#stream(said.key, 'irc', name), said.number, 'never taken')
@@ -346,6 +366,13 @@ export class Load implements AsyncDisposable {
     const said = this.#read(text)
     if (said === undefined || said.key.startsWith(user)) return
     this.#ledger.excuse(this.#stream(said.key, user, user), said.number, 'confirmed, unread')
+  }
+
+  /** A stanza that left the XMPP server for the gateway. */
+  passedOn(text: string, at: number): void {
+    const said = this.#read(text)
+    if (said?.key.startsWith('u'))
+      this.#ledger.passed(this.#stream(said.key, 'irc', said.key.slice(0, 3)), said.number, at)
   }
 
   #stream(key: string, listener: string, user: string): Stream {

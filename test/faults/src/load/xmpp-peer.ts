@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { RoomView } from './room-view.ts'
 import { attribute, StanzaSplitter } from './stanza-splitter.ts'
 
 export interface XmppPeerOptions {
@@ -14,6 +15,10 @@ export interface XmppPeerOptions {
   readonly onMessage: (text: string, at: number) => void
   /** Told out of the room, though it did not ask for that. */
   readonly onRemoved: (text: string) => void
+  /** Told that an occupant came to the room or left it, while it is itself in there. */
+  readonly onOccupant: (kind: 'join' | 'leave', nick: string, at: number) => void
+  /** The stream to the own server is over, unasked. */
+  readonly onStreamEnd: (at: number) => void
   /** A message of ours that the own server never confirmed, after a stream that could not be resumed. */
   readonly onUnconfirmed: (id: string) => void
 }
@@ -36,6 +41,7 @@ export class XmppPeer implements AsyncDisposable {
   readonly #options: XmppPeerOptions
   readonly #splitter: StanzaSplitter
   readonly #stopping = new AbortController()
+  readonly #view: RoomView
   #socket: Socket | undefined
   #waiting: { asked: string; wanted: (text: string) => boolean; resolve: (text: string) => void } | undefined
   #stream: { id: string; received: number } | undefined
@@ -52,6 +58,7 @@ export class XmppPeer implements AsyncDisposable {
     this.#options = options
     this.name = options.name
     this.#splitter = new StanzaSplitter(text => this.#onText(text))
+    this.#view = new RoomView(options.room, options.onOccupant)
   }
 
   /** How it fares, for a message about somebody who is silent. */
@@ -126,7 +133,9 @@ export class XmppPeer implements AsyncDisposable {
     })
     socket.on('error', () => socket.destroy())
     socket.once('close', () => {
-      if (socket === this.#socket) this.#isJoined = false
+      if (socket !== this.#socket) return
+      if (this.#isJoined && !this.#stopping.signal.aborted) this.#options.onStreamEnd(performance.now())
+      this.#isJoined = false
     })
     try {
       const header = `<?xml version="1.0"?><stream:stream to="${domain}" version="1.0" xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams">`
@@ -201,6 +210,7 @@ export class XmppPeer implements AsyncDisposable {
 
   #joining(): string {
     const { room, name } = this.#options
+    this.#view.enter()
     return `<presence to="${room}/${name}"><x xmlns="http://jabber.org/protocol/muc"><history maxstanzas="0"/></x></presence>`
   }
 
@@ -246,7 +256,7 @@ export class XmppPeer implements AsyncDisposable {
     if (isStanza(text)) {
       if (this.#stream !== undefined) this.#stream.received++
       if (text.startsWith('<message')) this.#options.onMessage(text, at)
-      else if (text.startsWith('<presence')) this.#onPresence(text)
+      else if (text.startsWith('<presence')) this.#onPresence(text, at)
       else if (attribute(text, 'type') === 'get') this.#answer(text)
     } else if (text.startsWith('<enabled')) this.#stream = { id: attribute(text, 'id') ?? '', received: 0 }
     else if (text.startsWith('<r ') || text.startsWith('<r/'))
@@ -257,7 +267,8 @@ export class XmppPeer implements AsyncDisposable {
     if (this.#waiting?.wanted(text)) this.#waiting.resolve(text)
   }
 
-  #onPresence(text: string): void {
+  #onPresence(text: string, at: number): void {
+    this.#view.onPresence(text, at)
     if (!isOwn(text, this.#options.room)) return
     if (attribute(text, 'type') === undefined) this.#isJoined = true
     // A new nick is told as leaving under the old one (XEP-0045 section 7.6).
