@@ -8,14 +8,24 @@ interface Told {
   readonly text: string
 }
 
-/** One component stream: what was written on it and is not confirmed, oldest first. */
+/** One component stream. Times in ms. */
 interface ComponentStream {
   readonly forth: StanzaSplitter
   readonly back: StanzaSplitter
-  readonly waiting: Told[]
+  /** What was written on it, oldest first. */
+  readonly written: Told[]
+  /** How many of these the server has confirmed by when. */
+  readonly confirmations: { readonly count: number; readonly at: number }[]
+  /** How many were written before a barrier that is under way. */
   readonly barriers: Map<string, number>
-  passed: number
+  /** When the server said that a user goes. */
+  readonly departures: Map<string, number>
 }
+
+/** What the server confirmed so shortly before it lost its clients may be told again (see the frontend's recent lines). */
+const uncertainMs = 300
+/** So much later than here the gateway may get to it. */
+const transitMs = 25
 
 /**
  * Reads along between the frontends and the XMPP server: which lines the server passed on, and which stanzas it confirmed,
@@ -25,54 +35,81 @@ export class ComponentTap implements Disposable {
   readonly #system: System
   readonly #load: Load
   readonly #streams = new Map<number, ComponentStream>()
-  readonly #confirmed: Told[] = []
 
   constructor(system: System, load: Load) {
     this.#system = system
     this.#load = load
-    system.tap = (direction, chunk, connection) => {
-      const stream = this.#stream(connection)
-      stream[direction].write(chunk)
-    }
+    system.tap = (direction, chunk, connection) => this.#stream(connection)[direction].write(chunk)
   }
 
   /** What the XMPP server has confirmed until now. */
   get confirmed(): readonly Told[] {
-    return [...this.#confirmed]
+    return [...this.#streams.values()].flatMap(({ written, confirmations }) =>
+      written.slice(0, confirmations.at(-1)?.count ?? 0),
+    )
+  }
+
+  /** How many stanzas were written on the streams that have ended and never confirmed: they may have been passed on all the same. */
+  get unconfirmed(): number {
+    let count = 0
+    for (const { written, confirmations } of this.#ended()) count += written.length - (confirmations.at(-1)?.count ?? 0)
+    return count
+  }
+
+  /** The same, and those that were confirmed in the last 0.3 s before the user was said to go, or the stream ended. */
+  get uncertain(): number {
+    let count = 0
+    for (const { written, confirmations, departures, endedAt } of this.#ended())
+      for (const [index, { user }] of written.entries()) {
+        const confirmedAt = confirmations.find(confirmation => confirmation.count > index)?.at
+        const goneAt = departures.get(user) ?? endedAt
+        if (confirmedAt === undefined || confirmedAt > goneAt - uncertainMs - transitMs) count++
+      }
+    return count
   }
 
   [Symbol.dispose](): void {
     this.#system.tap = undefined
   }
 
+  *#ended(): Iterable<ComponentStream & { endedAt: number }> {
+    for (const { connection, at } of this.#system.componentProxy?.endings ?? []) {
+      const stream = this.#streams.get(connection)
+      if (stream !== undefined) yield { ...stream, endedAt: at }
+    }
+  }
+
   #stream(connection: number): ComponentStream {
     const known = this.#streams.get(connection)
     if (known !== undefined) return known
     const stream: ComponentStream = {
-      forth: new StanzaSplitter(stanza => this.#toServer(stanza, stream)),
+      forth: new StanzaSplitter(stanza => toServer(stanza, stream)),
       back: new StanzaSplitter(stanza => this.#fromServer(stanza, stream)),
-      ...{ waiting: [], barriers: new Map(), passed: 0 },
+      ...{ written: [], confirmations: [], barriers: new Map(), departures: new Map() },
     }
     this.#streams.set(connection, stream)
     return stream
   }
 
-  #toServer(stanza: string, { waiting, barriers, passed }: ComponentStream): void {
-    const to = attribute(stanza, 'to') ?? ''
-    if (stanza.startsWith('<message') && to !== '') waiting.push({ user: to.slice(0, to.indexOf('@')), text: stanza })
-    else if (stanza.startsWith('<iq')) barriers.set(attribute(stanza, 'id') ?? '', waiting.length + passed)
-  }
-
-  #fromServer(stanza: string, stream: ComponentStream): void {
-    if (stanza.startsWith('<message')) this.#load.passedOn(stanza, performance.now())
-    if (!stanza.startsWith('<iq')) return
-    const id = attribute(stanza, 'id') ?? ''
-    const upTo = stream.barriers.get(id)
-    if (upTo === undefined) return
-    stream.barriers.delete(id)
-    const count = upTo - stream.passed
-    if (count <= 0) return
-    stream.passed = upTo
-    this.#confirmed.push(...stream.waiting.splice(0, count))
+  #fromServer(stanza: string, { confirmations, barriers, departures }: ComponentStream): void {
+    const at = performance.now()
+    if (stanza.startsWith('<message')) this.#load.passedOn(stanza, at)
+    else if (stanza.startsWith('<presence') && attribute(stanza, 'type') === 'unavailable') {
+      const user = userOf(attribute(stanza, 'from') ?? '')
+      if (!departures.has(user)) departures.set(user, at)
+    } else if (stanza.startsWith('<iq')) {
+      const id = attribute(stanza, 'id') ?? ''
+      const count = barriers.get(id)
+      barriers.delete(id)
+      if (count !== undefined && count > (confirmations.at(-1)?.count ?? 0)) confirmations.push({ count, at })
+    }
   }
 }
+
+function toServer(stanza: string, { written, barriers }: ComponentStream): void {
+  const to = attribute(stanza, 'to') ?? ''
+  if (stanza.startsWith('<message') && to !== '') written.push({ user: userOf(to), text: stanza })
+  else if (stanza.startsWith('<iq')) barriers.set(attribute(stanza, 'id') ?? '', written.length)
+}
+
+const userOf = (jid: string): string => jid.slice(0, jid.indexOf('@'))

@@ -45,7 +45,7 @@ function run(
   }
   for (const [stream, number] of heardAgain) ledger.heard(stream, number, number * 100 + 20)
   return {
-    ...{ ledger, movements: [], changes: [], told: [], removals: 0, streamEnds: [], hasWitness: true, ...times },
+    ...{ ledger, movements: [], changes: [], told: [], removals: 0, hasWitness: true, ...times },
     ...seen,
   }
 }
@@ -171,12 +171,20 @@ test('what reached the gateway was taken, though its sender never learned of it'
   assert.match(missesOf(named('kill Prosody'), observed).join(), /lost to IRC: 1/)
 })
 
-test('where the XMPP server ends, what was told in the last moments may be told again, and nothing of before', () => {
-  const streamEnds = [{ user: 'u01', at: 5_000 }]
+test('where the XMPP server ends, what it had not confirmed, or only just, may be told again', () => {
   const restart = named('Prosody SIGTERM and back')
-  assert.deepEqual(missesOf(restart, run({ streamEnds, heardAgain: [[inRoom, last]] })), [])
+  assert.deepEqual(missesOf(restart, run({ uncertain: 1, heardAgain: [[inRoom, last]] })), [])
   assert.match(missesOf(restart, run({ heardAgain: [[inRoom, last]] })).join(), /doubled: 1, must be at most the 0/)
-  assert.match(missesOf(restart, run({ streamEnds, heardAgain: [[toIrc, last]] })).join(), /doubled to IRC: 1/)
+  assert.match(missesOf(restart, run({ uncertain: 1, heardAgain: [[toIrc, last]] })).join(), /doubled to IRC: 1/)
+})
+
+test('where a component stream breaks, what was not confirmed may be told again, and what was may not', () => {
+  const reset = named('component connection reset')
+  assert.deepEqual(missesOf(reset, run({ unconfirmed: 1, uncertain: 9, heardAgain: [[inRoom, last]] })), [])
+  assert.match(
+    missesOf(reset, run({ uncertain: 9, heardAgain: [[inRoom, last]] })).join(),
+    /at most the 0 not confirmed/,
+  )
 })
 
 test('others may be told of a coming or going as often as the witness saw it, and of none in another room', () => {

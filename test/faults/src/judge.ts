@@ -37,8 +37,9 @@ export interface Observed {
   readonly told: readonly (RoomChange & { readonly user: string })[]
   /** How often XMPP clients were told of being out of their room. */
   readonly removals: number
-  /** When users' own streams ended. */
-  readonly streamEnds: readonly { readonly user: string; readonly at: number }[]
+  /** Stanzas on component streams that ended before the server had confirmed them, and those that it had right before it lost its clients; where somebody reads along. */
+  readonly unconfirmed?: number
+  readonly uncertain?: number
   /** Where there is none nobody's connection is known to have ended: all may have. */
   readonly hasWitness: boolean
   /** When the fault happened, and each moment at which something broke; the same once more is no matter. */
@@ -79,8 +80,9 @@ export interface Figures {
   readonly handledDuring: number
   /** Lines to XMPP that were heard in the last 50 ms before something broke. */
   readonly toldBefore: number
-  /** Lines to XMPP that were heard in the last 0.3 s before the listener's own stream ended. */
-  readonly toldBeforeStreamEnd: number
+  /** What was read along between gateway and XMPP server: see {@link Observed}; 0 where nobody did. */
+  readonly unconfirmed: number
+  readonly uncertain: number
 }
 
 /** The figures, and what cannot be seen in them. */
@@ -97,8 +99,6 @@ const lastMomentMs = 50
 const transitMs = 25
 /** The same by way of the XMPP server, which may have to be waited for. */
 const xmppTransitMs = 50
-/** What the XMPP server confirmed so shortly before it lost its clients may be told again (see the frontend's recent lines). */
-const uncertainMs = 300
 /** Nothing that was handled so long before a fault is still under way. */
 const settledMs = 1_000
 
@@ -167,7 +167,9 @@ export function judge(seen: Observed): Figures {
     noises: noises.slice(0, 10),
     ...strays(seen),
     ...handled(seen),
-    ...toldBefore(seen),
+    toldBefore: toldBefore(seen),
+    unconfirmed: seen.unconfirmed ?? 0,
+    uncertain: seen.uncertain ?? 0,
   }
 }
 
@@ -188,16 +190,11 @@ function handled({ ledger, movements, hasWitness, strikes, at, stopped }: Observ
 }
 
 /** What may be repeated to XMPP: see {@link Figures}. */
-function toldBefore({ ledger, strikes, streamEnds }: Observed): { toldBefore: number; toldBeforeStreamEnd: number } {
-  const ends = new Map<string, number[]>()
-  for (const { user, at } of streamEnds) append(ends, user, at)
-  let [toldBefore, toldBeforeStreamEnd] = [0, 0]
-  for (const { stream, entry } of ledger.lines(isToXmpp))
-    for (const heardAt of hearings(entry)) {
-      if (isNear(heardAt, strikes, lastMomentMs, xmppTransitMs)) toldBefore++
-      if (isNear(heardAt, ends.get(stream.user) ?? [], uncertainMs + lastMomentMs, 0)) toldBeforeStreamEnd++
-    }
-  return { toldBefore, toldBeforeStreamEnd }
+function toldBefore({ ledger, strikes }: Observed): number {
+  let count = 0
+  for (const { entry } of ledger.lines(isToXmpp))
+    for (const heardAt of hearings(entry)) if (isNear(heardAt, strikes, lastMomentMs, xmppTransitMs)) count++
+  return count
 }
 
 /** What went wrong at a time that no fault explains: see {@link Figures}. */

@@ -65,22 +65,22 @@ export const doubledAtMostUnrecorded: Limit = result => {
   return doubledAtMost(toIrc.doubled + toXmpp.doubled, most, 'that the old owner wrote after its last cursor', result)
 }
 
-/** Where a component stream breaks: to XMPP only what was written and not confirmed, which is what was told last; to IRC nothing. */
-export const doubledAtMostUnconfirmed: readonly Limit[] = [
+/** A frontend ends: to XMPP what was told last, as the next one does not know that it was; to IRC nothing. */
+export const doubledAtMostLastTold: readonly Limit[] = [
   nothingDoubledToIrc,
   result => doubledAtMost(result.toXmpp.doubled, result.toldBefore, 'told in the last 50 ms', result),
 ]
 
-/** Where the XMPP server ends: also what it confirmed right before it lost its clients, and had perhaps not passed on. */
+/** A component stream breaks under a frontend: to XMPP what was written and not confirmed; to IRC nothing. */
+export const doubledAtMostUnconfirmed: readonly Limit[] = [
+  nothingDoubledToIrc,
+  result => doubledAtMost(result.toXmpp.doubled, result.unconfirmed, 'not confirmed', result),
+]
+
+/** The XMPP server ends: also what it confirmed in the last 0.3 s before it lost its clients, and had perhaps not passed on. */
 export const doubledAtMostUncertain: readonly Limit[] = [
   nothingDoubledToIrc,
-  result =>
-    doubledAtMost(
-      result.toXmpp.doubled,
-      result.toldBeforeStreamEnd,
-      'told in the 0.3 s before the streams ended',
-      result,
-    ),
+  result => doubledAtMost(result.toXmpp.doubled, result.uncertain, 'not confirmed, or only just', result),
 ]
 
 /** Everything that was said in a channel is there in the end, since this network keeps its past. */

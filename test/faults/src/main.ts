@@ -72,14 +72,14 @@ async function row(fault: Fault, { times, verbose }: Options): Promise<Row> {
       console.log(runLine(result, attempt))
       // What a miss leaves behind must not spoil the next run.
       if (result.misses.length > 0) {
-        if (verbose) console.log(system.logs(30))
+        if (verbose) console.log(system.logs(100))
         await discard()
       }
     } catch (error) {
       if (isStopping) break
       const message = (error as Error).message
       failures.push(message.split('\n', 1)[0] ?? message)
-      console.log(`  run ${attempt} broke off: ${message}\n${standing?.system.logs(verbose ? 30 : 5) ?? ''}`)
+      console.log(`  run ${attempt} broke off: ${message}\n${standing?.system.logs(verbose ? 100 : 5) ?? ''}`)
       await discard()
     }
   }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { waitUntil } from '@spectrum/stack'
 import { ComponentTap } from './component-tap.ts'
 import { type Allowance, excuse, judge, type Limit, type Observed, type Result } from './judge.ts'
-import { isOpen, type Ledger } from './ledger.ts'
+import { doublesOf, isOpen, type Ledger } from './ledger.ts'
 import { alwaysKept } from './limits.ts'
 import type { Load, LoadRates } from './load/load.ts'
 import type { System, Topology } from './system.ts'
@@ -87,9 +87,10 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
     load.stop()
     const stopped = performance.now()
     const observed = (): Observed => {
-      const broken = system.componentProxy?.endings.filter(ending => ending >= at) ?? []
+      const broken = system.componentProxy?.endings.map(ending => ending.at).filter(ending => ending >= at) ?? []
       return {
-        ...{ at, end, recoveredAt, stopped, ledger: load.ledger, told: load.told, streamEnds: load.streamEnds },
+        ...{ at, end, recoveredAt, stopped, ledger: load.ledger, told: load.told },
+        ...(tap && { unconfirmed: tap.unconfirmed, uncertain: tap.uncertain }),
         strikes: [at, ...strikes, ...broken],
         movements: load.movementsSince(at),
         changes: load.changesSince(begun - beforehandMs),
@@ -101,6 +102,7 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
     await settled(load.ledger, Math.max(2_000, settleMs - (stopped - end)))
     excuse(fault, observed())
     noteLost(load.ledger, at, notes)
+    noteDoubled(load.ledger, at, notes)
     const result: Result = {
       ...judge(observed()),
       ...{ fault: fault.name, linesPerSecond: Math.round(linesPerSecond), notes, misses },
@@ -137,5 +139,13 @@ function noteLost(ledger: Ledger, at: number, notes: Record<string, string | num
   const lost = [...ledger.lines()].filter(({ entry }) => isOpen(entry)).slice(0, 10)
   if (lost.length === 0) return
   const when = lost.map(({ stream, entry }) => `${stream.key} ${Math.round(entry.saidAt - at)}`)
-  notes['said so many ms after the fault began'] = when.join(' ')
+  notes['lost were said so many ms after the fault began'] = when.join(' ')
+}
+
+/** Says how far back what was repeated goes: a bound that is missed is explained by it. */
+function noteDoubled(ledger: Ledger, at: number, notes: Record<string, string | number>): void {
+  const times = [...ledger.lines()].filter(({ entry }) => doublesOf(entry) > 0).map(({ entry }) => entry.heardAt - at)
+  if (times.length === 0) return
+  notes['doubled were heard so many ms after the fault began'] =
+    `${Math.round(Math.min(...times))} to ${Math.round(Math.max(...times))}`
 }

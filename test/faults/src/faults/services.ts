@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { waitUntil } from '@spectrum/stack'
 import type { Limit } from '../judge.ts'
 import {
-  doubledAtMostUnconfirmed,
+  doubledAtMostLastTold,
   lostAtMostUnpublished,
   nobodyLeft,
   nothingDoubled,
@@ -15,7 +15,7 @@ import type { Fault, Scene } from '../run.ts'
 
 /** What it had read, or not yet read, and not stored goes with a frontend; what it had not written is the next one's. */
 const frontendGone: readonly Limit[] = [
-  ...[nothingLostToXmpp, lostAtMostUnpublished, ...doubledAtMostUnconfirmed, nobodyLeft, orderKept],
+  ...[nothingLostToXmpp, lostAtMostUnpublished, ...doubledAtMostLastTold, nobodyLeft, orderKept],
 ]
 
 async function killActive({ system, note, strikes }: Scene): Promise<void> {

@@ -61,8 +61,6 @@ export class Load implements AsyncDisposable {
   readonly removals: { user: string; at: number; text: string }[] = []
   /** What XMPP users were told of others who came and went. */
   readonly told: (RoomChange & { readonly user: string })[] = []
-  /** When a user's own stream ended. */
-  readonly streamEnds: { user: string; at: number }[] = []
   /** Ids and conditions of error stanzas that answer no line of the load. */
   readonly errors: { user: string; id: string; condition: string }[] = []
   readonly #target: LoadTarget
@@ -124,7 +122,6 @@ export class Load implements AsyncDisposable {
     this.removals.length = 0
     this.errors.length = 0
     this.told.length = 0
-    this.streamEnds.length = 0
     const begun = performance.now()
     this.#sources = this.#speaking(rates).map(({ perSecond, speak }, index) => ({
       intervalMs: 1000 / perSecond,
@@ -222,7 +219,6 @@ export class Load implements AsyncDisposable {
       onMessage: (text, at) => this.#lastHeard.has(name) && this.#onXmpp(name, text, at),
       onRemoved: text => this.removals.push({ user: name, at: performance.now(), text }),
       onOccupant: (kind, nick, at) => this.told.push({ user: name, room, kind, nick, at }),
-      onStreamEnd: at => this.streamEnds.push({ user: name, at }),
       onUnconfirmed: id => {
         const said = this.#read(id)
         if (said) this.#ledger.excuse(this.#stream(said.key, 'irc', name), said.number, 'never taken')

@@ -17,8 +17,6 @@ export interface XmppPeerOptions {
   readonly onRemoved: (text: string) => void
   /** Told that an occupant came to the room or left it, while it is itself in there. */
   readonly onOccupant: (kind: 'join' | 'leave', nick: string, at: number) => void
-  /** The stream to the own server is over, unasked. */
-  readonly onStreamEnd: (at: number) => void
   /** A message of ours that the own server never confirmed, after a stream that could not be resumed. */
   readonly onUnconfirmed: (id: string) => void
 }
@@ -133,9 +131,7 @@ export class XmppPeer implements AsyncDisposable {
     })
     socket.on('error', () => socket.destroy())
     socket.once('close', () => {
-      if (socket !== this.#socket) return
-      if (this.#isJoined && !this.#stopping.signal.aborted) this.#options.onStreamEnd(performance.now())
-      this.#isJoined = false
+      if (socket === this.#socket) this.#isJoined = false
     })
     try {
       const header = `<?xml version="1.0"?><stream:stream to="${domain}" version="1.0" xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams">`
