@@ -49,34 +49,32 @@ export class ComponentTap implements Disposable {
     )
   }
 
-  /** How many stanzas were written on the streams that have ended and never confirmed: they may have been passed on all the same. */
-  get unconfirmed(): number {
-    let count = 0
-    for (const { written, confirmations } of this.#ended()) count += written.length - (confirmations.at(-1)?.count ?? 0)
-    return count
+  /** What was written on the streams that have ended and never confirmed: it may have been passed on all the same. */
+  get unconfirmed(): readonly Told[] {
+    return this.#ended().flatMap(({ written, confirmations }) => written.slice(confirmations.at(-1)?.count ?? 0))
   }
 
-  /** The same, and those that were confirmed in the last 0.3 s before the user was said to go, or the stream ended. */
-  get uncertain(): number {
-    let count = 0
-    for (const { written, confirmations, departures, endedAt } of this.#ended())
-      for (const [index, { user }] of written.entries()) {
-        const confirmedAt = confirmations.find(confirmation => confirmation.count > index)?.at
+  /** The same, and what was confirmed in the last 0.3 s before its user was said to go, or the stream ended. */
+  get uncertain(): readonly Told[] {
+    return this.#ended().flatMap(({ written, confirmations, departures, endedAt }) =>
+      written.filter(({ user }, index) => {
+        const confirmedAt = confirmations.find(({ count }) => count > index)?.at
         const goneAt = departures.get(user) ?? endedAt
-        if (confirmedAt === undefined || confirmedAt > goneAt - uncertainMs - transitMs) count++
-      }
-    return count
+        return confirmedAt === undefined || confirmedAt > goneAt - uncertainMs - transitMs
+      }),
+    )
   }
 
   [Symbol.dispose](): void {
     this.#system.tap = undefined
   }
 
-  *#ended(): Iterable<ComponentStream & { endedAt: number }> {
-    for (const { connection, at } of this.#system.componentProxy?.endings ?? []) {
+  #ended(): (ComponentStream & { endedAt: number })[] {
+    const endings = this.#system.componentProxy?.endings ?? []
+    return endings.flatMap(({ connection, at }) => {
       const stream = this.#streams.get(connection)
-      if (stream !== undefined) yield { ...stream, endedAt: at }
-    }
+      return stream === undefined ? [] : [{ ...stream, endedAt: at }]
+    })
   }
 
   #stream(connection: number): ComponentStream {

@@ -171,19 +171,33 @@ test('what reached the gateway was taken, though its sender never learned of it'
   assert.match(missesOf(named('kill Prosody'), observed).join(), /lost to IRC: 1/)
 })
 
-test('where the XMPP server ends, what it had not confirmed, or only just, may be told again', () => {
-  const restart = named('Prosody SIGTERM and back')
-  assert.deepEqual(missesOf(restart, run({ uncertain: 1, heardAgain: [[inRoom, last]] })), [])
-  assert.match(missesOf(restart, run({ heardAgain: [[inRoom, last]] })).join(), /doubled: 1, must be at most the 0/)
-  assert.match(missesOf(restart, run({ uncertain: 1, heardAgain: [[toIrc, last]] })).join(), /doubled to IRC: 1/)
+test('where a component stream ends, what was not confirmed may be told again, and nothing else', () => {
+  for (const name of ['Prosody SIGTERM and back', 'component connection reset', 'poison stanza']) {
+    const again = run({ heardAgain: [[inRoom, last]] })
+    assert.match(missesOf(named(name), again).join(), /though it was confirmed: 1/, name)
+    again.ledger.mayRepeat(inRoom, last)
+    assert.deepEqual(missesOf(named(name), again), [], name)
+    assert.equal(judge(again).repeatable, 1)
+    const toIrcAgain = run({ heardAgain: [[toIrc, last]] })
+    toIrcAgain.ledger.mayRepeat(inRoom, last)
+    assert.match(missesOf(named(name), toIrcAgain).join(), /doubled to IRC: 1/, name)
+  }
 })
 
-test('where a component stream breaks, what was not confirmed may be told again, and what was may not', () => {
-  const reset = named('component connection reset')
-  assert.deepEqual(missesOf(reset, run({ unconfirmed: 1, uncertain: 9, heardAgain: [[inRoom, last]] })), [])
+test('a frontend that ends may have told what it told last without a record of it, and no more', () => {
+  const again: [Stream, number][] = [
+    [inRoom, 50],
+    [inPrivate, 50],
+    [inRoom, 49],
+    [inRoom, 48],
+    [inRoom, 51],
+    [inRoom, 47],
+    [inPrivate, 49],
+  ]
+  assert.deepEqual(missesOf(named('kill active frontend, Prosody'), run({ heardAgain: again.slice(0, 2) })), [])
   assert.match(
-    missesOf(reset, run({ uncertain: 9, heardAgain: [[inRoom, last]] })).join(),
-    /at most the 0 not confirmed/,
+    missesOf(named('kill active frontend, Prosody'), run({ heardAgain: again })).join(),
+    /at most the \d told in/,
   )
 })
 

@@ -24,6 +24,11 @@ export interface Allowance {
    * reset, also those that it passed on in the last moment. Only where somebody reads along on that connection.
    */
   readonly mayMissUnread?: 'server ended' | 'reset'
+  /**
+   * Lines to XMPP may be told twice that the server had not confirmed when a component stream ended, or only just before it
+   * lost its clients. Only where somebody reads along.
+   */
+  readonly mayRepeat?: 'unconfirmed' | 'uncertain'
 }
 
 /** All that was seen of one run. Times in ms of one monotonic clock. */
@@ -37,9 +42,6 @@ export interface Observed {
   readonly told: readonly (RoomChange & { readonly user: string })[]
   /** How often XMPP clients were told of being out of their room. */
   readonly removals: number
-  /** Stanzas on component streams that ended before the server had confirmed them, and those that it had right before it lost its clients; where somebody reads along. */
-  readonly unconfirmed?: number
-  readonly uncertain?: number
   /** Where there is none nobody's connection is known to have ended: all may have. */
   readonly hasWitness: boolean
   /** When the fault happened, and each moment at which something broke; the same once more is no matter. */
@@ -80,9 +82,10 @@ export interface Figures {
   readonly handledDuring: number
   /** Lines to XMPP that were heard in the last 50 ms before something broke. */
   readonly toldBefore: number
-  /** What was read along between gateway and XMPP server: see {@link Observed}; 0 where nobody did. */
-  readonly unconfirmed: number
-  readonly uncertain: number
+  /** Lines to XMPP that were heard and might be told again, as was read along between gateway and XMPP server: see {@link Allowance}. */
+  readonly repeatable: number
+  /** Doubles to XMPP that this does not explain. */
+  readonly confirmedDoubles: number
 }
 
 /** The figures, and what cannot be seen in them. */
@@ -97,8 +100,8 @@ export interface Result extends Figures {
 const lastMomentMs = 50
 /** How much later than it was handled a line is heard by the witness, and a kill is known here to have happened. */
 const transitMs = 25
-/** The same by way of the XMPP server, which may have to be waited for. */
-const xmppTransitMs = 50
+/** The same by way of the XMPP server: a busy one is still passing on what a dead frontend wrote. The next one takes longer to speak. */
+const xmppTransitMs = 250
 /** Nothing that was handled so long before a fault is still under way. */
 const settledMs = 1_000
 
@@ -168,8 +171,7 @@ export function judge(seen: Observed): Figures {
     ...strays(seen),
     ...handled(seen),
     toldBefore: toldBefore(seen),
-    unconfirmed: seen.unconfirmed ?? 0,
-    uncertain: seen.uncertain ?? 0,
+    ...repeats(ledger),
   }
 }
 
@@ -183,7 +185,7 @@ function handled({ ledger, movements, hasWitness, strikes, at, stopped }: Observ
   let [handledBefore, handledDuring] = [0, 0]
   for (const { stream, entry } of ledger.lines(isToIrc)) {
     if (hasWitness && !affected.has(stream.user)) continue
-    for (const heardAt of hearings(entry)) if (isNear(heardAt, strikes, lastMomentMs, transitMs)) handledBefore++
+    handledBefore += momentsOf(entry, strikes, lastMomentMs, transitMs)
     if (entry.heard > 0 && entry.heardAt > at && entry.heardAt < (back.get(stream.user) ?? stopped)) handledDuring++
   }
   return { handledBefore, handledDuring }
@@ -193,8 +195,18 @@ function handled({ ledger, movements, hasWitness, strikes, at, stopped }: Observ
 function toldBefore({ ledger, strikes }: Observed): number {
   let count = 0
   for (const { entry } of ledger.lines(isToXmpp))
-    for (const heardAt of hearings(entry)) if (isNear(heardAt, strikes, lastMomentMs, xmppTransitMs)) count++
+    count += momentsOf(entry, strikes, lastMomentMs + transitMs, xmppTransitMs)
   return count
+}
+
+/** What the XMPP server had not confirmed, and what was repeated besides: see {@link Figures}. */
+function repeats(ledger: Ledger): { repeatable: number; confirmedDoubles: number } {
+  let [repeatable, confirmedDoubles] = [0, 0]
+  for (const { entry } of ledger.lines(isToXmpp)) {
+    if (!entry.mayRepeat) confirmedDoubles += doublesOf(entry)
+    else if (entry.heard > 0) repeatable++
+  }
+  return { repeatable, confirmedDoubles }
 }
 
 /** What went wrong at a time that no fault explains: see {@link Figures}. */
@@ -231,8 +243,16 @@ function noisesOf({ told, changes }: Observed): string[] {
   return noises
 }
 
-function hearings({ heard, heardAt, heardAgainAt }: Entry): readonly number[] {
-  return heard === 0 ? [] : [heardAt, ...heardAgainAt]
+/** At how many of these moments it was heard about then: what breaks again and again may repeat a line each time. */
+function momentsOf(
+  { heard, heardAt, heardAgainAt }: Entry,
+  moments: readonly number[],
+  beforeMs: number,
+  afterMs: number,
+): number {
+  if (heard === 0) return 0
+  const times = [heardAt, ...heardAgainAt]
+  return new Set(moments.filter(moment => times.some(time => isNear(time, [moment], beforeMs, afterMs)))).size
 }
 
 /** Whether it was so shortly before, or after, one of these moments. */

@@ -38,6 +38,8 @@ export interface Entry {
   readonly heardAgainAt: number[]
   refusal: string | undefined
   excuse: Excuse | undefined
+  /** It was not, or only just, confirmed when a component stream ended: to be told again is allowed. */
+  mayRepeat: boolean
 }
 
 /** The judgement of one run. */
@@ -112,6 +114,12 @@ export class Ledger {
     const entry = this.#entry(stream, number)
     if (excuse === 'never taken' && entry.passedAt > 0) return
     entry.excuse ??= excuse
+  }
+
+  /** It may be told again. */
+  mayRepeat(stream: Stream, number: number): void {
+    const entry = this.#book(stream).entries.get(number)
+    if (entry !== undefined) entry.mayRepeat = true
   }
 
   /** Lines whose fate is open: to be waited for, and lost in the end. */
@@ -218,7 +226,7 @@ export class Ledger {
     if (entry === undefined) {
       entry = {
         ...{ saidAt: 0, takenAt: 0, said: 0, passedAt: 0, heardAt: 0, heard: 0 },
-        ...{ heardAgainAt: [], refusal: undefined, excuse: undefined },
+        ...{ heardAgainAt: [], refusal: undefined, excuse: undefined, mayRepeat: false },
       }
       entries.set(number, entry)
     }

@@ -71,16 +71,10 @@ export const doubledAtMostLastTold: readonly Limit[] = [
   result => doubledAtMost(result.toXmpp.doubled, result.toldBefore, 'told in the last 50 ms', result),
 ]
 
-/** A component stream breaks under a frontend: to XMPP what was written and not confirmed; to IRC nothing. */
-export const doubledAtMostUnconfirmed: readonly Limit[] = [
+/** Where the XMPP server or the stream to it ends: to XMPP nothing that the server had confirmed, or not only just; to IRC nothing. */
+export const nothingConfirmedDoubled: readonly Limit[] = [
   nothingDoubledToIrc,
-  result => doubledAtMost(result.toXmpp.doubled, result.unconfirmed, 'not confirmed', result),
-]
-
-/** The XMPP server ends: also what it confirmed in the last 0.3 s before it lost its clients, and had perhaps not passed on. */
-export const doubledAtMostUncertain: readonly Limit[] = [
-  nothingDoubledToIrc,
-  result => doubledAtMost(result.toXmpp.doubled, result.uncertain, 'not confirmed, or only just', result),
+  nothing('doubled to XMPP though it was confirmed', ({ confirmedDoubles }) => confirmedDoubles, 'times'),
 ]
 
 /** Everything that was said in a channel is there in the end, since this network keeps its past. */

@@ -90,7 +90,6 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
       const broken = system.componentProxy?.endings.map(ending => ending.at).filter(ending => ending >= at) ?? []
       return {
         ...{ at, end, recoveredAt, stopped, ledger: load.ledger, told: load.told },
-        ...(tap && { unconfirmed: tap.unconfirmed, uncertain: tap.uncertain }),
         strikes: [at, ...strikes, ...broken],
         movements: load.movementsSince(at),
         changes: load.changesSince(begun - beforehandMs),
@@ -101,6 +100,8 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
     excuse(fault, observed())
     await settled(load.ledger, Math.max(2_000, settleMs - (stopped - end)))
     excuse(fault, observed())
+    if (fault.mayRepeat !== undefined)
+      for (const { user, text } of tap?.[fault.mayRepeat] ?? []) load.mayRepeat(user, text)
     noteLost(load.ledger, at, notes)
     noteDoubled(load.ledger, at, notes)
     const result: Result = {

@@ -100,7 +100,7 @@ export function runLine(result: Result, attempt: number): string {
     ...Object.entries({ ...toXmpp.refusals, ...toIrc.refusals }).map(
       ([condition]) => `${condition} ${(toIrc.refusals[condition] ?? 0) + (toXmpp.refusals[condition] ?? 0)}`,
     ),
-    `doubled ${toIrc.doubled}/${toXmpp.doubled} (of the last 50 ms: ${result.handledBefore}/${result.toldBefore}, unconfirmed: ${result.unconfirmed}, uncertain: ${result.uncertain}, stray: ${result.strayDoubles})`,
+    `doubled ${toIrc.doubled}/${toXmpp.doubled} (of the last 50 ms: ${result.handledBefore}/${result.toldBefore}, repeatable: ${result.repeatable}, stray: ${result.strayDoubles})`,
     `disorder ${toIrc.disordered}/${toXmpp.disordered}`,
     ...Object.entries({ ...toIrc.excused, ...toXmpp.excused })
       .map(([excuse]) => [excuse, countOf(result, excuse)] as const)

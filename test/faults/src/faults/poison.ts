@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type ServiceProcess, waitUntil } from '@spectrum/stack'
 import {
   doubledAtMostLastMoment,
-  doubledAtMostUnconfirmed,
   lostAtMostUnpublished,
   nobodyLeft,
+  nothingConfirmedDoubled,
   nothingLost,
   orderKept,
 } from '../limits.ts'
@@ -51,7 +51,8 @@ export const poisonStanza: Fault = {
   },
   // The stream that it ends takes with it what the server had still to write.
   mayMissUnread: 'server ended',
-  limits: [...nothingLost, lostAtMostUnpublished, ...doubledAtMostUnconfirmed, nobodyLeft, orderKept, flowsAgain],
+  mayRepeat: 'unconfirmed',
+  limits: [...nothingLost, lostAtMostUnpublished, ...nothingConfirmedDoubled, nobodyLeft, orderKept, flowsAgain],
 }
 
 async function oneDead({ system, miss }: Pick<Scene, 'system' | 'miss'>, before: number): Promise<void> {

@@ -1,17 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  doubledAtMostUncertain,
-  doubledAtMostUnconfirmed,
-  lostAtMostUnpublished,
-  nobodyLeft,
-  nothingLost,
-  orderKept,
-} from '../limits.ts'
+import { lostAtMostUnpublished, nobodyLeft, nothingConfirmedDoubled, nothingLost, orderKept } from '../limits.ts'
 import type { Fault, Scene } from '../run.ts'
 
 const awayMs = 2_000
 
-const limits = [...nothingLost, lostAtMostUnpublished, ...doubledAtMostUncertain, nobodyLeft, orderKept]
+const limits = [...nothingLost, lostAtMostUnpublished, ...nothingConfirmedDoubled, nobodyLeft, orderKept]
 
 async function stopServer({ system }: Scene): Promise<void> {
   await system.xmpp.stop()
@@ -24,6 +17,7 @@ export const restartProsody: Fault = {
   name: 'Prosody SIGTERM and back',
   topology: { hasComponentProxy: true },
   mayMissUnread: 'server ended',
+  mayRepeat: 'uncertain',
   prepare: countReturns,
   inject: stopServer,
   inspect: howTheyCameBack,
@@ -35,6 +29,7 @@ export const restartEjabberd: Fault = {
   name: 'ejabberd SIGTERM and back, two frontends',
   topology: { xmpp: 'ejabberd', hasComponentProxy: true },
   mayMissUnread: 'server ended',
+  mayRepeat: 'uncertain',
   prepare: countReturns,
   inject: stopServer,
   inspect: howTheyCameBack,
@@ -45,6 +40,7 @@ export const killProsody: Fault = {
   name: 'kill Prosody',
   topology: { hasComponentProxy: true },
   mayMissUnread: 'server ended',
+  mayRepeat: 'uncertain',
   prepare: countReturns,
   async inject({ system, load, tap }) {
     const confirmed = tap?.confirmed ?? []
@@ -62,13 +58,14 @@ export const resetComponent: Fault = {
   name: 'component connection reset',
   topology: { hasComponentProxy: true },
   mayMissUnread: 'reset',
+  mayRepeat: 'unconfirmed',
   async inject({ system }) {
     for (let time = 0; time < 3; time++) {
       system.componentProxy?.reset()
       await delay(1_500)
     }
   },
-  limits: [...nothingLost, lostAtMostUnpublished, ...doubledAtMostUnconfirmed, nobodyLeft, orderKept],
+  limits: [...nothingLost, lostAtMostUnpublished, ...nothingConfirmedDoubled, nobodyLeft, orderKept],
 }
 
 async function countReturns({ load }: Scene): Promise<void> {

@@ -364,6 +364,12 @@ export class Load implements AsyncDisposable {
     this.#ledger.excuse(this.#stream(said.key, user, user), said.number, 'confirmed, unread')
   }
 
+  /** A stanza for this user that may be told again. */
+  mayRepeat(user: string, text: string): void {
+    const said = this.#read(text)
+    if (said !== undefined) this.#ledger.mayRepeat(this.#stream(said.key, user, user), said.number)
+  }
+
   /** A stanza that left the XMPP server for the gateway. */
   passedOn(text: string, at: number): void {
     const said = this.#read(text)
