@@ -208,5 +208,6 @@ test('others may be told of a coming or going as often as the witness saw it, an
   assert.equal(judge(run({ changes, told: [...told, ...told] })).noise, 1)
   assert.equal(judge(run({ changes, told: [...told, { ...leave, user: 'u11', nick: 'u06' }] })).noise, 0)
   assert.equal(judge(run({ changes, told: [{ ...leave, nick: 'u06', room: 2 }] })).noise, 1)
+  assert.equal(judge(run({ told, hasWitness: false })).noise, 0)
   assert.deepEqual(judge(run({ told })).noises, ['u01 was told that u06 left'])
 })

@@ -226,7 +226,9 @@ function strays({ ledger, at, recoveredAt }: Observed): { strayDoubles: number; 
  * What was told of occupants more often than the witness of their room saw it. Clients need not be told of everything that IRC
  * sees: a user who is signed in again elsewhere has gone nowhere for them.
  */
-function noisesOf({ told, changes }: Observed): string[] {
+function noisesOf({ told, changes, hasWitness }: Observed): string[] {
+  // The rooms of parrots live and die with the worker: nobody is there to ask who was in them.
+  if (!hasWitness) return []
   const keyOf = ({ room, nick, kind }: RoomChange): string => `${room} ${nick} ${kind}`
   const seen = new Map<string, number>()
   for (const change of changes) seen.set(keyOf(change), (seen.get(keyOf(change)) ?? 0) + 1)

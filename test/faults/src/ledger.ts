@@ -92,16 +92,16 @@ export class Ledger {
     if (entry !== undefined && entry.passedAt === 0) entry.passedAt = at
   }
 
-  /** The listener heard it; perhaps before the ledger was told that it was said. */
-  heard(stream: Stream, number: number, at: number): void {
+  /** The listener heard it; perhaps before the ledger was told that it was said. Tells when that was, 0 if not yet. */
+  heard(stream: Stream, number: number, at: number): number {
     const entry = this.#entry(stream, number)
     entry.heard++
-    if (entry.heard > 1) {
-      entry.heardAgainAt.push(at)
-      return
+    if (entry.heard > 1) entry.heardAgainAt.push(at)
+    else {
+      entry.heardAt = at
+      this.#book(stream).order.push(number)
     }
-    entry.heardAt = at
-    this.#book(stream).order.push(number)
+    return entry.saidAt
   }
 
   /** The speaker was told that it is not delivered. */

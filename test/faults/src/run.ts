@@ -114,7 +114,7 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
   }
 }
 
-/** Fulfils when each user has heard and was heard since then. */
+/** Fulfils when each user has heard, and was heard to say, something that was said since then. */
 async function talking(load: Load, since: number, deadlineMs: number): Promise<void> {
   await waitUntil(() => load.silentSince(since).length === 0, {
     deadlineMs,
@@ -137,8 +137,9 @@ async function settled(ledger: Ledger, deadlineMs: number): Promise<void> {
 
 /** Says of some lost lines when they were said: where to look in the logs. */
 function noteLost(ledger: Ledger, at: number, notes: Record<string, string | number>): void {
-  const lost = [...ledger.lines()].filter(({ entry }) => isOpen(entry)).slice(0, 10)
-  if (lost.length === 0) return
+  const all = [...ledger.lines()].filter(({ entry }) => isOpen(entry))
+  if (all.length === 0) return
+  const lost = all.filter((_, index) => index % Math.ceil(all.length / 15) === 0)
   const when = lost.map(({ stream, entry }) => `${stream.key} ${Math.round(entry.saidAt - at)}`)
   notes['lost were said so many ms after the fault began'] = when.join(' ')
 }

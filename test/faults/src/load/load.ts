@@ -68,6 +68,7 @@ export class Load implements AsyncDisposable {
   readonly #speakers: IrcPeer[] = []
   readonly #pairs = new Map<string, IrcPeer>()
   readonly #streams = new Map<string, Stream>()
+  /** When the youngest line was said that was heard of and by each user. */
   readonly #lastHeard = new Map<string, { toIrc: number; toXmpp: number }>()
   /** PINGs behind private lines: the answer tells that the line was taken, unless an error came before it. */
   readonly #asked = new Map<string, number[]>()
@@ -153,7 +154,7 @@ export class Load implements AsyncDisposable {
     }
   }
 
-  /** The users that have not been heard, or not heard anything, since then, or are not in their room. */
+  /** The users of whom nothing was heard that they said since then, or who heard nothing of the kind, or are not in their room. */
   silentSince(at: number): string[] {
     return this.users
       .filter(user => {
@@ -329,9 +330,11 @@ export class Load implements AsyncDisposable {
   }
 
   #heardOnIrc(key: string, user: string, number: number, at: number): void {
-    this.#ledger.heard(this.#stream(key, 'irc', user), number, at)
+    const saidAt = this.#ledger.heard(this.#stream(key, 'irc', user), number, at)
     const last = this.#lastHeard.get(user)
-    if (last) last.toIrc = at
+    if (last) last.toIrc = Math.max(last.toIrc, saidAt)
+    // A parrot repeats it to the user alone.
+    if (last && this.#target.ircPort === undefined) last.toXmpp = last.toIrc
   }
 
   #onXmpp(name: string, text: string, at: number): void {
@@ -348,13 +351,11 @@ export class Load implements AsyncDisposable {
     if (said.key.startsWith(name)) {
       if (this.#target.ircPort !== undefined) return
       this.#heardOnIrc(said.key, name, said.number, at)
-      const last = this.#lastHeard.get(name)
-      if (last) last.toXmpp = at
       return
     }
-    this.#ledger.heard(this.#stream(said.key, name, name), said.number, at)
+    const saidAt = this.#ledger.heard(this.#stream(said.key, name, name), said.number, at)
     const last = this.#lastHeard.get(name)
-    if (last) last.toXmpp = at
+    if (last) last.toXmpp = Math.max(last.toXmpp, saidAt)
   }
 
   /** A stanza that the XMPP server confirmed to have taken from the gateway before it was killed. */
