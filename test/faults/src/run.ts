@@ -139,7 +139,9 @@ async function settled(ledger: Ledger, deadlineMs: number): Promise<void> {
 function noteLost(ledger: Ledger, at: number, notes: Record<string, string | number>): void {
   const all = [...ledger.lines()].filter(({ entry }) => isOpen(entry))
   if (all.length === 0) return
-  const lost = all.filter((_, index) => index % Math.ceil(all.length / 15) === 0)
+  all.sort((a, b) => a.entry.saidAt - b.entry.saidAt)
+  const step = Math.ceil(all.length / 15)
+  const lost = all.filter((_, index) => index % step === 0 || index === all.length - 1)
   const when = lost.map(({ stream, entry }) => `${stream.key} ${Math.round(entry.saidAt - at)}`)
   notes['lost were said so many ms after the fault began'] = when.join(' ')
 }
