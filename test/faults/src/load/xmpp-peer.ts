@@ -25,6 +25,7 @@ const sm = 'urn:xmpp:sm:3'
 const retryMs = 250
 const rejoinMs = 1000
 const stepMs = 75_000
+const unansweredMs = 10_000
 /** For what the own server answers by itself: one that is being stopped may take a connection and never answer on it. */
 const serverStepMs = 10_000
 
@@ -192,15 +193,23 @@ export class XmppPeer implements AsyncDisposable {
     this.#isJoined = true
   }
 
-  /** Sends presence again and again while it is answered by an error: the gateway may come back later than the server. */
+  /**
+   * Sends presence again and again while it is answered by an error, or not at all: the gateway may come back later than the
+   * server, and ejabberd drops in silence what is for a connection of a component that is not back when another is.
+   */
   async #insist(presence: string, isAnswer: (text: string) => boolean): Promise<void> {
-    for (;;) {
-      const answer = await this.#ask(
-        presence,
-        text => text.startsWith('<presence') && attribute(text, 'type') !== 'unavailable' && isAnswer(text),
-      )
-      if (attribute(answer, 'type') !== 'error') return
-      await delay(retryMs)
+    const timer = setInterval(() => this.#send(presence), unansweredMs)
+    try {
+      for (;;) {
+        const answer = await this.#ask(
+          presence,
+          text => text.startsWith('<presence') && attribute(text, 'type') !== 'unavailable' && isAnswer(text),
+        )
+        if (attribute(answer, 'type') !== 'error') return
+        await delay(retryMs)
+      }
+    } finally {
+      clearInterval(timer)
     }
   }
 
