@@ -22,6 +22,7 @@ test('the list that is given on entering is nobody coming; afterwards everybody 
   presence('u05')
   presence('u05', '', '<show>away</show>')
   presence('s0', ' type="unavailable"')
+  presence('s0', ' type="unavailable"')
   assert.deepEqual(told, ['u05 join', 's0 leave'])
 })
 

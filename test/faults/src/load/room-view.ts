@@ -27,8 +27,8 @@ export class RoomView {
     const nick = from.slice(this.#room.length + 1)
     const type = attribute(text, 'type')
     if (type === 'unavailable') {
-      this.#nicks.delete(nick)
-      if (this.#isInside) this.#onChange('leave', nick, at)
+      // Told twice, as after a crash what was not confirmed is, it is news once.
+      if (this.#nicks.delete(nick) && this.#isInside) this.#onChange('leave', nick, at)
       return
     }
     // An error is no presence; what is told of who is there already is a change of show or role.
