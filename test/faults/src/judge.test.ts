@@ -211,3 +211,11 @@ test('others may be told of a coming or going as often as the witness saw it, an
   assert.equal(judge(run({ told, hasWitness: false })).noise, 0)
   assert.deepEqual(judge(run({ told })).noises, ['u01 was told that u06 left'])
 })
+
+test('a user whose connection stands frozen, and who is moved once more when back, misses what is said in between', () => {
+  const move = (kind: 'JOIN' | 'QUIT', at: number) => ({ user: 'u01', nick: 'u01_', kind, at })
+  const movements = [move('JOIN', 5_500), move('QUIT', 6_150), move('JOIN', 6_450)]
+  const isHeard = (stream: Stream, number: number) => stream !== inRoom || number < 62 || number > 64
+  assert.deepEqual(missesOf(named('freeze worker 30 s'), run({ isHeard, movements })), [])
+  assert.match(missesOf(named('freeze worker 30 s'), run({ ...drop(inRoom, 66), movements })).join(), /lost to XMPP: 1/)
+})

@@ -128,6 +128,8 @@ function excuseGaps(gap: Gap, { ledger, movements, at, stopped }: Observed): voi
       const named = movements.find(({ nick, kind }) => nick === user && (kind === 'JOIN' || kind === 'NICK'))
       append(gaps, user, { from: at - lastMomentMs, until: back?.at ?? stopped })
       append(gaps, `${user} in private`, { from: at - lastMomentMs, until: named?.at ?? stopped })
+      const own = movements.filter(movement => movement.user === user)
+      for (const gap of movedOn(own, stopped)) for (const key of [user, `${user} in private`]) append(gaps, key, gap)
     }
   for (const { stream, number, entry } of ledger.lines(isToXmpp)) {
     if (gap === 'killed, in private' && !isPrivate(stream)) continue
@@ -135,6 +137,21 @@ function excuseGaps(gap: Gap, { ledger, movements, at, stopped }: Observed): voi
     if (own.some(({ from, until }) => entry.takenAt >= from && entry.saidAt <= until))
       ledger.excuse(stream, number, entry.takenAt < at ? 'in flight' : 'not connected')
   }
+}
+
+/** When the connection by which a user is back goes as well, and another comes: the old one, still in the channel, hides it from the witness. */
+function movedOn(movements: readonly Movement[], stopped: number): { from: number; until: number }[] {
+  const gaps: { from: number; until: number }[] = []
+  let live: string | undefined
+  for (const [index, { kind, nick, at }] of movements.entries()) {
+    if (kind === 'JOIN' || kind === 'NICK') live = nick
+    else if (nick === live) {
+      const next = movements.slice(index).find(later => later.kind === 'JOIN')
+      gaps.push({ from: at, until: next?.at ?? stopped })
+      live = undefined
+    }
+  }
+  return gaps
 }
 
 /** A component stream has no acknowledgements: what had not reached the gateway when it ended is not the gateway's to deliver. */
