@@ -14,12 +14,14 @@ export interface Stream {
 export type Excuse =
   /** Said on IRC while the user had no connection in the channel, as the witness saw. */
   | 'not connected'
-  /** Handed to a connection of a process that was killed within the next moments; IRC confirms nothing. */
+  /** Handed to a connection that broke, or whose process was killed, within the next moments; neither IRC nor a component stream confirms anything. */
   | 'in flight'
   /** Confirmed by the XMPP server, and not read by the client before that server was killed. */
   | 'confirmed, unread'
   /** The sender's own XMPP server never confirmed that it took it, and the sender knows. */
   | 'never taken'
+  /** The sender's XMPP server took it, and ended or lost the component stream before it had passed it on to the gateway. */
+  | 'not passed on'
 
 /** One line and what became of it. Times are in ms of one monotonic clock. */
 export interface Entry {
@@ -28,10 +30,16 @@ export interface Entry {
   takenAt: number
   /** How often it was said: a line that IRC heard twice is expected twice of whoever listens to IRC. */
   said: number
+  /** When the XMPP server was seen to hand it to the gateway; 0 where that never happened, or nobody reads along. */
+  passedAt: number
   heardAt: number
   heard: number
+  /** When it was heard once more. */
+  readonly heardAgainAt: number[]
   refusal: string | undefined
   excuse: Excuse | undefined
+  /** It was not, or only just, confirmed when a component stream ended: to be told again is allowed. */
+  mayRepeat: boolean
 }
 
 /** The judgement of one run. */
@@ -78,13 +86,22 @@ export class Ledger {
     if (entry !== undefined) entry.takenAt = at
   }
 
-  /** The listener heard it; perhaps before the ledger was told that it was said. */
-  heard(stream: Stream, number: number, at: number): void {
+  /** Its whole stanza left the XMPP server for the gateway. */
+  passed(stream: Stream, number: number, at: number): void {
+    const entry = this.#book(stream).entries.get(number)
+    if (entry !== undefined && entry.passedAt === 0) entry.passedAt = at
+  }
+
+  /** The listener heard it; perhaps before the ledger was told that it was said. Tells when that was, 0 if not yet. */
+  heard(stream: Stream, number: number, at: number): number {
     const entry = this.#entry(stream, number)
     entry.heard++
-    if (entry.heard > 1) return
-    entry.heardAt = at
-    this.#book(stream).order.push(number)
+    if (entry.heard > 1) entry.heardAgainAt.push(at)
+    else {
+      entry.heardAt = at
+      this.#book(stream).order.push(number)
+    }
+    return entry.saidAt
   }
 
   /** The speaker was told that it is not delivered. */
@@ -92,9 +109,17 @@ export class Ledger {
     this.#entry(stream, number).refusal ??= condition
   }
 
-  /** It need not be delivered. A first excuse stands. */
+  /** It need not be delivered. A first excuse stands; what reached the gateway was taken, whatever the sender knows. */
   excuse(stream: Stream, number: number, excuse: Excuse): void {
-    this.#entry(stream, number).excuse ??= excuse
+    const entry = this.#entry(stream, number)
+    if (excuse === 'never taken' && entry.passedAt > 0) return
+    entry.excuse ??= excuse
+  }
+
+  /** It may be told again. */
+  mayRepeat(stream: Stream, number: number): void {
+    const entry = this.#book(stream).entries.get(number)
+    if (entry !== undefined) entry.mayRepeat = true
   }
 
   /** Lines whose fate is open: to be waited for, and lost in the end. */
@@ -123,6 +148,7 @@ export class Ledger {
       'in flight': 0,
       'confirmed, unread': 0,
       'never taken': 0,
+      'not passed on': 0,
     }
     const refusals: Record<string, number> = {}
     const examples: string[] = []
@@ -135,7 +161,7 @@ export class Ledger {
         sum.said++
         if (entry.heard > 0) {
           sum.delivered++
-          const doubled = Math.max(0, entry.heard - Math.max(1, entry.said))
+          const doubled = doublesOf(entry)
           sum.doubled += doubled
           if (doubled > 0) example(`${stream.key} ${number} was heard ${entry.heard} times`, sum.doubled)
         } else if (entry.refusal !== undefined) {
@@ -198,7 +224,10 @@ export class Ledger {
     const { entries } = this.#book(stream)
     let entry = entries.get(number)
     if (entry === undefined) {
-      entry = { saidAt: 0, takenAt: 0, said: 0, heardAt: 0, heard: 0, refusal: undefined, excuse: undefined }
+      entry = {
+        ...{ saidAt: 0, takenAt: 0, said: 0, passedAt: 0, heardAt: 0, heard: 0 },
+        ...{ heardAgainAt: [], refusal: undefined, excuse: undefined, mayRepeat: false },
+      }
       entries.set(number, entry)
     }
     return entry
@@ -208,4 +237,9 @@ export class Ledger {
 /** Neither heard, nor refused, nor excused. */
 export function isOpen(entry: Entry): boolean {
   return entry.heard === 0 && entry.refusal === undefined && entry.excuse === undefined
+}
+
+/** How often it was heard beyond what was said. */
+export function doublesOf({ heard, said }: Entry): number {
+  return Math.max(0, heard - Math.max(1, said))
 }

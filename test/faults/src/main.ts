@@ -2,32 +2,16 @@
 import { execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
-import { parseArgs, promisify } from 'node:util'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { ErgoUnavailableError, findErgo, repositoryRoot } from '@spectrum/stack'
 import { faults } from './faults/index.ts'
+import type { Result } from './judge.ts'
 import { Load } from './load/load.ts'
-import { type Fault, type Result, runFault } from './run.ts'
+import { type Options, readOptions, UsageError } from './options.ts'
+import { type Fault, runFault } from './run.ts'
 import { System, type Topology } from './system.ts'
-import { heading, isMeant, lineOf, markdownOf, missesOf, type Row, runLine } from './table.ts'
-
-const { values: options } = parseArgs({
-  options: {
-    short: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-    times: { type: 'string' },
-    json: { type: 'string', default: join(import.meta.dirname, '../results/faults.json') },
-    verbose: { type: 'boolean', default: false },
-    list: { type: 'boolean', default: false },
-    markdown: { type: 'boolean', default: false },
-  },
-})
-
-const chosen = faults.filter(
-  fault =>
-    (options.only.length === 0 || options.only.some(name => isMeant(fault, name))) && (!options.short || fault.isShort),
-)
-const times = options.times === undefined ? (options.short ? 1 : 5) : Number(options.times)
+import { heading, lineOf, markdownOf, missesOf, type Row, runLine } from './table.ts'
 
 /** The system that stands, with its load: rows that ask for the same one share it while it is well. */
 let standing: { topology: string; system: System; load: Load } | undefined
@@ -40,17 +24,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     void discard().finally(() => process.kill(process.pid, signal))
   })
 
-if (options.list) for (const { name, isShort } of faults) console.log(`${name}${isShort ? ' (short)' : ''}`)
-else if (chosen.length === 0 || !(times >= 1)) {
-  console.error('There is no such fault (npm run faults -- --list names them all), or --times is no number.')
+try {
+  const options = readOptions(process.argv.slice(2), faults)
+  if (options.says === undefined) await runAll(options)
+  else console.log(options.says)
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error
+  console.error(error.message)
   process.exitCode = 2
-} else await runAll()
+}
 
-async function runAll(): Promise<void> {
+async function runAll(options: Options): Promise<void> {
   const begun = performance.now()
   const rows: Row[] = []
   try {
-    for (const fault of chosen) if (!isStopping) rows.push(await row(fault))
+    for (const fault of options.faults) if (!isStopping) rows.push(await row(fault, options))
   } finally {
     await discard()
   }
@@ -67,7 +55,7 @@ async function runAll(): Promise<void> {
   if (misses.length > 0) process.exitCode = 1
 }
 
-async function row(fault: Fault): Promise<Row> {
+async function row(fault: Fault, { times, verbose }: Options): Promise<Row> {
   console.log(`── ${fault.name}`)
   const missing = await missingFor(fault.topology)
   if (missing !== undefined) {
@@ -78,20 +66,20 @@ async function row(fault: Fault): Promise<Row> {
   const failures: string[] = []
   for (let attempt = 1; attempt <= times && !isStopping; attempt++) {
     try {
-      const { system, load } = await stand(fault.topology)
+      const { system, load } = await stand(fault.topology, verbose)
       const result = await runFault(fault, system, load, attempt)
       results.push(result)
       console.log(runLine(result, attempt))
       // What a miss leaves behind must not spoil the next run.
       if (result.misses.length > 0) {
-        if (options.verbose) console.log(system.logs(30))
+        if (verbose) console.log(system.logs(100))
         await discard()
       }
     } catch (error) {
       if (isStopping) break
       const message = (error as Error).message
       failures.push(message.split('\n', 1)[0] ?? message)
-      console.log(`  run ${attempt} broke off: ${message}\n${standing?.system.logs(options.verbose ? 30 : 5) ?? ''}`)
+      console.log(`  run ${attempt} broke off: ${message}\n${standing?.system.logs(verbose ? 100 : 5) ?? ''}`)
       await discard()
     }
   }
@@ -110,11 +98,11 @@ async function missingFor(topology: Topology): Promise<string | undefined> {
   }
 }
 
-async function stand(topology: Topology): Promise<{ system: System; load: Load }> {
+async function stand(topology: Topology, verbose: boolean): Promise<{ system: System; load: Load }> {
   const key = JSON.stringify(topology)
   if (standing?.topology === key) return standing
   await discard()
-  const system = await System.start(topology, sentence => options.verbose && console.log(`  ${sentence}`))
+  const system = await System.start(topology, sentence => verbose && console.log(`  ${sentence}`))
   try {
     standing = { topology: key, system, load: await Load.connect(system.target) }
     return standing

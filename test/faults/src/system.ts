@@ -39,6 +39,9 @@ export interface Topology {
 
 export const jid = 'irc.localhost'
 
+/** Its list of modules goes on: private lines for who is away are kept, as everywhere (Prosody does so by default). */
+const ejabberdModules = '  mod_offline: {}\n'
+
 /** Ten users on a backend: the fifty are spread over five of them, and these over the workers. */
 const usersPerBackend = 10
 
@@ -80,7 +83,7 @@ export class System implements AsyncDisposable {
     const taps: { tap: Tap | undefined } = { tap: undefined }
     const xmpp = resources.use(
       topology.xmpp === 'ejabberd'
-        ? await startEjabberd({ component })
+        ? await startEjabberd({ component, config: ejabberdModules })
         : await startProsody({ component, conflictResolve: 'kick_old', config: topology.prosody ?? '' }),
     )
     const irc = resources.use(await (topology.irc === 'ergo' ? startErgo() : startNgircd()))
@@ -89,7 +92,7 @@ export class System implements AsyncDisposable {
     const postgres = resources.use(await startPostgres())
     const databaseUrl = await postgres.createDatabase()
     const componentProxy = topology.hasComponentProxy
-      ? resources.use(await TcpProxy.start(xmpp.componentPort, (direction, chunk) => taps.tap?.(direction, chunk)))
+      ? resources.use(await TcpProxy.start(xmpp.componentPort, (...passing) => taps.tap?.(...passing)))
       : undefined
     const natsProxy = topology.hasNatsProxy ? resources.use(await TcpProxy.start(bus.nats.port)) : undefined
     const { network = 'irc' } = topology

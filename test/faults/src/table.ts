@@ -1,4 +1,4 @@
-import type { Fault, Result } from './run.ts'
+import type { Result } from './judge.ts'
 
 /** What became of one row of the table. */
 export interface Row {
@@ -46,6 +46,10 @@ export function lineOf(row: Row): string {
       both(({ disordered }) => disordered),
       9,
     ),
+    column(
+      worst(({ noise }) => noise),
+      6,
+    ),
     column(worst(gapOf), 7),
     column(seconds(worst(({ outageP50 }) => outageP50)), 8),
     column(seconds(worst(({ outageMax }) => outageMax)), 8),
@@ -54,9 +58,9 @@ export function lineOf(row: Row): string {
 
 /** The same table for `docs/operations.md`. */
 export function markdownOf(rows: readonly Row[]): string {
-  const titles = ['', 'fault', 'runs', 'lost', 'refused', 'doubled', 'out of order', 'gap', 'outage p50 / max']
+  const titles = ['', 'fault', 'runs', 'lost', 'refused', 'doubled', 'out of order', 'noise', 'gap', 'outage p50 / max']
   const cells = rows.map(row => {
-    if (row.notRun !== undefined) return ['–', row.fault, `not run: ${row.notRun}`, '', '', '', '', '', '']
+    if (row.notRun !== undefined) return ['–', row.fault, `not run: ${row.notRun}`, '', '', '', '', '', '', '']
     const { results } = row
     const worst = (of: (result: Result) => number): number => Math.max(0, ...results.map(of))
     const both = (of: (verdict: Result['toIrc']) => number): string =>
@@ -70,6 +74,7 @@ export function markdownOf(rows: readonly Row[]): string {
       both(({ refused }) => refused),
       both(({ doubled }) => doubled),
       both(({ disordered }) => disordered),
+      String(worst(({ noise }) => noise)),
       String(worst(gapOf)),
       `${seconds(worst(({ outageP50 }) => outageP50))} / ${seconds(worst(({ outageMax }) => outageMax))} s`,
     ]
@@ -78,8 +83,8 @@ export function markdownOf(rows: readonly Row[]): string {
 }
 
 /** What stands over the columns of {@link lineOf}. */
-export const heading = `   ${'fault'.padEnd(32)}runs lines/s      lost   refused  doubled disorder    gap outage50     max
-   ${''.padEnd(32)}               to IRC/to XMPP, the worst of the runs            lines  seconds seconds`
+export const heading = `   ${'fault'.padEnd(32)}runs lines/s      lost   refused  doubled disorder noise    gap outage50     max
+   ${''.padEnd(32)}               to IRC/to XMPP, the worst of the runs                  lines  seconds seconds`
 
 /** Lines to XMPP that a row allows to be missing. */
 function gapOf({ toXmpp, toIrc }: Result): number {
@@ -95,13 +100,14 @@ export function runLine(result: Result, attempt: number): string {
     ...Object.entries({ ...toXmpp.refusals, ...toIrc.refusals }).map(
       ([condition]) => `${condition} ${(toIrc.refusals[condition] ?? 0) + (toXmpp.refusals[condition] ?? 0)}`,
     ),
-    `doubled ${toIrc.doubled}/${toXmpp.doubled} (last 50 ms: ${result.handledBefore})`,
+    `doubled ${toIrc.doubled}/${toXmpp.doubled} (of the last 50 ms: ${result.handledBefore}/${result.toldBefore}, repeatable: ${result.repeatable}, stray: ${result.strayDoubles})`,
     `disorder ${toIrc.disordered}/${toXmpp.disordered}`,
     ...Object.entries({ ...toIrc.excused, ...toXmpp.excused })
       .map(([excuse]) => [excuse, countOf(result, excuse)] as const)
       .filter(([, count]) => count > 0)
       .map(([excuse, count]) => `${excuse} ${count}`),
     `left ${result.departures}/${result.removals}`,
+    `noise ${result.noise}`,
     `outage p50 ${result.outageP50} max ${result.outageMax} ms`,
     `back after ${result.recoveryMs} ms`,
     `${result.linesPerSecond} lines/s`,
@@ -112,9 +118,4 @@ export function runLine(result: Result, attempt: number): string {
 
 function countOf({ toIrc, toXmpp }: Result, excuse: string): number {
   return toIrc.excused[excuse as keyof typeof toIrc.excused] + toXmpp.excused[excuse as keyof typeof toXmpp.excused]
-}
-
-/** A name as it is given on the command line: all of its words are in the fault's. */
-export function isMeant(fault: Pick<Fault, 'name'>, name: string): boolean {
-  return fault.name.toLowerCase().includes(name.toLowerCase())
 }

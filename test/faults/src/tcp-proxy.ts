@@ -2,15 +2,20 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { freePort } from '@spectrum/stack'
 
-/** Told of the bytes that pass, as text. */
-export type Tap = (direction: 'forth' | 'back', chunk: string) => void
+/** Told of the bytes that pass, as text; connections are numbered. */
+export type Tap = (direction: 'forth' | 'back', chunk: string, connection: number) => void
+
+type Pair = readonly [Socket, Socket]
 
 /** A TCP connection between two of our processes that can be cut: silently, as a lost network does, or by a reset. */
 export class TcpProxy implements AsyncDisposable {
   readonly port: number
+  /** When connections that had carried something ended, by either side or by {@link reset}. */
+  readonly endings: { readonly connection: number; readonly at: number }[] = []
   readonly #server: Server
-  readonly #pairs = new Set<readonly [Socket, Socket]>()
+  readonly #pairs = new Set<Pair>()
   #isCut = false
+  #connections = 0
 
   private constructor(port: number, server: Server) {
     this.port = port
@@ -53,12 +58,13 @@ export class TcpProxy implements AsyncDisposable {
     const far = connect({ port: target, host: '127.0.0.1' })
     const pair = [near, far] as const
     this.#pairs.add(pair)
-    this.#join(near, far, pair, chunk => tap?.('forth', chunk.toString('latin1')))
-    this.#join(far, near, pair, chunk => tap?.('back', chunk.toString('latin1')))
+    const connection = ++this.#connections
+    this.#join([near, far], pair, connection, chunk => tap?.('forth', chunk.toString('latin1'), connection))
+    this.#join([far, near], pair, connection, chunk => tap?.('back', chunk.toString('latin1'), connection))
     if (this.#isCut) for (const socket of pair) socket.pause()
   }
 
-  #join(from: Socket, to: Socket, pair: readonly [Socket, Socket], onData: (chunk: Buffer) => void): void {
+  #join([from, to]: Pair, pair: Pair, connection: number, onData: (chunk: Buffer) => void): void {
     from.setNoDelay()
     from.on('data', (chunk: Buffer) => {
       onData(chunk)
@@ -73,8 +79,9 @@ export class TcpProxy implements AsyncDisposable {
     })
     from.on('error', () => to.destroy())
     from.on('close', () => {
-      this.#pairs.delete(pair)
-      if (!this.#isCut) to.destroy()
+      if (this.#pairs.delete(pair) && to.bytesRead > 0) this.endings.push({ connection, at: performance.now() })
+      // What has passed already still arrives.
+      if (!this.#isCut) to.destroySoon()
     })
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { nobodyLeft, nothingLost, orderKept } from '../limits.ts'
+import { nobodyLeft, nothingDoubled, nothingLost, orderKept } from '../limits.ts'
 import type { Fault } from '../run.ts'
 
 /**
@@ -27,6 +27,7 @@ export const natsFull: Fault = {
   },
   limits: [
     ...nothingLost,
+    nothingDoubled,
     nobodyLeft,
     orderKept,
     ({ toIrc }) => {

@@ -2,8 +2,8 @@ import type { Fault } from '../run.ts'
 import { natsFull } from './disk.ts'
 import { killNats, killNatsNode, natsAway } from './nats.ts'
 import { poisonCommand, poisonStanza } from './poison.ts'
-import { killProsody, resetComponent, restartProsody } from './prosody.ts'
-import { killFrontend, killFrontendEjabberd, killPostgres, killRouters } from './services.ts'
+import { killProsody, resetComponent, restartEjabberd, restartProsody } from './prosody.ts'
+import { freezeFrontend, killFrontend, killFrontendEjabberd, killPostgres, killRouters } from './services.ts'
 import {
   cutWorker,
   freezeWorker,
@@ -12,6 +12,7 @@ import {
   killWorkers,
   killWorkersErgo,
   rollingUpgrade,
+  rollingUpgradeErgo,
 } from './workers.ts'
 
 /** Every row of the table, those that share a system side by side. */
@@ -24,14 +25,17 @@ export const faults: readonly Fault[] = [
   killNats,
   natsAway,
   killPostgres,
-  restartProsody,
   freezeWorker,
+  freezeFrontend,
   cutWorker,
+  restartProsody,
   killProsody,
   resetComponent,
   killWorkerErgo,
   killWorkersErgo,
+  rollingUpgradeErgo,
   killFrontendEjabberd,
+  restartEjabberd,
   killNatsNode,
   natsFull,
   poisonStanza,

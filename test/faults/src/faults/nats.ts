@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { nobodyLeft, nothingLost, orderKept } from '../limits.ts'
+import { nobodyLeft, nothingDoubled, nothingLost, orderKept } from '../limits.ts'
 import type { Fault } from '../run.ts'
 
-const limits = [...nothingLost, nobodyLeft, orderKept]
+/** No process that handles lines ends, and batches have ids: nothing is told twice either. */
+const limits = [...nothingLost, nothingDoubled, nobodyLeft, orderKept]
 
 export const killNats: Fault = {
   name: 'kill NATS',

@@ -1,5 +1,13 @@
-import { waitUntil } from '@spectrum/stack'
-import { lostAtMostUnpublished, nothingLost, nothingLostToXmpp, orderKept } from '../limits.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type ServiceProcess, waitUntil } from '@spectrum/stack'
+import {
+  doubledAtMostLastMoment,
+  lostAtMostUnpublished,
+  nobodyLeft,
+  nothingConfirmedDoubled,
+  nothingLost,
+  orderKept,
+} from '../limits.ts'
 import type { Fault, Scene } from '../run.ts'
 import { jid } from '../system.ts'
 
@@ -9,7 +17,8 @@ const flowsAgainMs = 10_000
 export const poisonCommand: Fault = {
   name: 'poison command',
   topology: { network: 'parrot', flags: ['--parrot.allow_crash=true'] },
-  async inject({ system, load, note, miss, attempt }) {
+  async inject({ system, load, note, miss, strikes, attempt }) {
+    using _deaths = watchDeaths(system.gateway.workers, strikes)
     const [sender] = load.users
     if (sender === undefined) throw new Error('nobody is there')
     const before = await system.deadItems()
@@ -22,7 +31,7 @@ export const poisonCommand: Fault = {
     note('after', `${((performance.now() - begun) / 1000).toFixed(1)} s`)
     await oneDead({ system, miss }, before)
   },
-  limits: [...nothingLost, orderKept, flowsAgain],
+  limits: [...nothingLost, doubledAtMostLastMoment, orderKept, flowsAgain],
 }
 
 /**
@@ -31,7 +40,7 @@ export const poisonCommand: Fault = {
  */
 export const poisonStanza: Fault = {
   name: 'poison stanza',
-  topology: { prosody: 'component_stanza_size_limit = 3000' },
+  topology: { hasComponentProxy: true, prosody: 'component_stanza_size_limit = 3000' },
   async inject({ system, load, miss }) {
     const before = await system.deadItems()
     // Every other letter with its colours exchanged, all of them bold, italic, underlined, struck out and monospaced: more than a
@@ -40,8 +49,10 @@ export const poisonStanza: Fault = {
     load.poison(`\u0002\u001d\u001f\u001e\u0011\u000304,02${letters}`)
     await oneDead({ system, miss }, before)
   },
-  // The stream that it ends takes with it what the server had written and we had not read.
-  limits: [nothingLostToXmpp, lostAtMostUnpublished, orderKept, flowsAgain],
+  // The stream that it ends takes with it what the server had still to write.
+  mayMissUnread: 'server ended',
+  mayRepeat: 'unconfirmed',
+  limits: [...nothingLost, lostAtMostUnpublished, ...nothingConfirmedDoubled, nobodyLeft, orderKept, flowsAgain],
 }
 
 async function oneDead({ system, miss }: Pick<Scene, 'system' | 'miss'>, before: number): Promise<void> {
@@ -58,4 +69,23 @@ async function oneDead({ system, miss }: Pick<Scene, 'system' | 'miss'>, before:
 
 function flowsAgain({ recoveryMs }: { recoveryMs: number }): string | undefined {
   return recoveryMs <= flowsAgainMs ? undefined : `the rest flows after ${recoveryMs} ms, must within ${flowsAgainMs}`
+}
+
+/** Tells of each end of any of these until disposed: they are started again by their supervisor. */
+function watchDeaths(processes: readonly ServiceProcess[], onDeath: () => void): Disposable {
+  let isOver = false
+  const watch = async ({ child }: ServiceProcess): Promise<void> => {
+    while (!isOver) {
+      await child.ended
+      if (isOver) return
+      onDeath()
+      while (!isOver && !child.isRunning) await delay(5)
+    }
+  }
+  for (const process of processes) void watch(process)
+  return {
+    [Symbol.dispose]: () => {
+      isOver = true
+    },
+  }
 }

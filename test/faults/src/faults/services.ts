@@ -1,5 +1,22 @@
-import { lostAtMostUnpublished, nobodyLeft, nothingDoubled, nothingLost, nothingRefused, orderKept } from '../limits.ts'
-import type { Fault, Limit, Scene } from '../run.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { waitUntil } from '@spectrum/stack'
+import type { Limit } from '../judge.ts'
+import {
+  doubledAtMostLastTold,
+  lostAtMostUnpublished,
+  nobodyLeft,
+  nothingDoubled,
+  nothingLost,
+  nothingLostToXmpp,
+  nothingRefused,
+  orderKept,
+} from '../limits.ts'
+import type { Fault, Scene } from '../run.ts'
+
+/** What it had read, or not yet read, and not stored goes with a frontend; what it had not written is the next one's. */
+const frontendGone: readonly Limit[] = [
+  ...[nothingLostToXmpp, lostAtMostUnpublished, ...doubledAtMostLastTold, nobodyLeft, orderKept],
+]
 
 async function killActive({ system, note, strikes }: Scene): Promise<void> {
   const active = await system.most(system.gateway.frontends, 'spectrum_frontend_active')
@@ -13,14 +30,46 @@ export const killFrontend: Fault = {
   topology: {},
   isShort: true,
   inject: killActive,
-  limits: [lostAtMostUnpublished, nobodyLeft, orderKept],
+  limits: frontendGone,
 }
 
 export const killFrontendEjabberd: Fault = {
   name: 'kill active frontend, ejabberd',
   topology: { xmpp: 'ejabberd' },
   inject: killActive,
-  limits: [lostAtMostUnpublished, nobodyLeft, orderKept],
+  limits: frontendGone,
+}
+
+/**
+ * The active frontend does nothing for 30 s, long enough for the other to take the component from it, and then finds out: it
+ * writes nothing more, and stands by.
+ */
+export const freezeFrontend: Fault = {
+  name: 'freeze active frontend 30 s',
+  topology: {},
+  async inject({ system, strikes, note, miss }) {
+    const { frontends } = system.gateway
+    const active = await system.most(frontends, 'spectrum_frontend_active')
+    note('frozen', active.name)
+    strikes()
+    await active.kill('SIGSTOP')
+    try {
+      await delay(30_000)
+    } finally {
+      await active.kill('SIGCONT')
+    }
+    const isActive = (): Promise<number[]> =>
+      Promise.all(frontends.map(frontend => frontend.metric('spectrum_frontend_active').catch(() => -1)))
+    let states: number[] = []
+    await waitUntil(
+      async () => {
+        states = await isActive()
+        return states.toSorted().join() === '0,1' && (await active.readiness()) === true
+      },
+      { deadlineMs: 30_000, everyMs: 100 },
+    ).catch(() => miss(`30 s after it woke up the frontends are active ${states.join(' and ')}, must be one of them`))
+  },
+  limits: frontendGone,
 }
 
 /** A pause that a person would take for the talk's own. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Ledger, type Stream } from '../ledger.ts'
 import { type IrcLine, IrcPeer } from './irc-peer.ts'
-import { type Movement, RoomWatch } from './room-watch.ts'
+import { type Change, type Movement, RoomWatch } from './room-watch.ts'
 import { attribute } from './stanza-splitter.ts'
 import { XmppPeer } from './xmpp-peer.ts'
 
@@ -23,6 +23,11 @@ export interface LoadRates {
   readonly speaker: number
   /** Lines a second of each half of each private pair. */
   readonly pair: number
+}
+
+/** What somebody was told of an occupant of a room, or the witness of that room saw. */
+export interface RoomChange extends Change {
+  readonly room: number
 }
 
 const userCount = 50
@@ -54,6 +59,8 @@ export class Load implements AsyncDisposable {
   readonly watches: RoomWatch[] = []
   /** What the XMPP side was told of being removed from a room. */
   readonly removals: { user: string; at: number; text: string }[] = []
+  /** What XMPP users were told of others who came and went. */
+  readonly told: (RoomChange & { readonly user: string })[] = []
   /** Ids and conditions of error stanzas that answer no line of the load. */
   readonly errors: { user: string; id: string; condition: string }[] = []
   readonly #target: LoadTarget
@@ -61,6 +68,7 @@ export class Load implements AsyncDisposable {
   readonly #speakers: IrcPeer[] = []
   readonly #pairs = new Map<string, IrcPeer>()
   readonly #streams = new Map<string, Stream>()
+  /** When the youngest line was said that was heard of and by each user. */
   readonly #lastHeard = new Map<string, { toIrc: number; toXmpp: number }>()
   /** PINGs behind private lines: the answer tells that the line was taken, unless an error came before it. */
   readonly #asked = new Map<string, number[]>()
@@ -100,6 +108,13 @@ export class Load implements AsyncDisposable {
     return this.watches.flatMap(watch => watch.movements.filter(movement => movement.at >= at))
   }
 
+  /** Whoever came and went since then, as the witnesses saw. */
+  changesSince(at: number): RoomChange[] {
+    return this.watches.flatMap(({ changes }, room) =>
+      changes.filter(change => change.at >= at).map(change => ({ ...change, room })),
+    )
+  }
+
   /** Begins to talk, with a fresh ledger. */
   start(rates: LoadRates = usualRates): void {
     this.#run++
@@ -107,6 +122,7 @@ export class Load implements AsyncDisposable {
     this.#numbers.clear()
     this.removals.length = 0
     this.errors.length = 0
+    this.told.length = 0
     const begun = performance.now()
     this.#sources = this.#speaking(rates).map(({ perSecond, speak }, index) => ({
       intervalMs: 1000 / perSecond,
@@ -138,7 +154,7 @@ export class Load implements AsyncDisposable {
     }
   }
 
-  /** The users that have not been heard, or not heard anything, since then, or are not in their room. */
+  /** The users of whom nothing was heard that they said since then, or who heard nothing of the kind, or are not in their room. */
   silentSince(at: number): string[] {
     return this.users
       .filter(user => {
@@ -203,6 +219,7 @@ export class Load implements AsyncDisposable {
       // Whoever takes no part is not asked what he heard.
       onMessage: (text, at) => this.#lastHeard.has(name) && this.#onXmpp(name, text, at),
       onRemoved: text => this.removals.push({ user: name, at: performance.now(), text }),
+      onOccupant: (kind, nick, at) => this.told.push({ user: name, room, kind, nick, at }),
       onUnconfirmed: id => {
         const said = this.#read(id)
         if (said) this.#ledger.excuse(this.#stream(said.key, 'irc', name), said.number, 'never taken')
@@ -313,9 +330,11 @@ export class Load implements AsyncDisposable {
   }
 
   #heardOnIrc(key: string, user: string, number: number, at: number): void {
-    this.#ledger.heard(this.#stream(key, 'irc', user), number, at)
+    const saidAt = this.#ledger.heard(this.#stream(key, 'irc', user), number, at)
     const last = this.#lastHeard.get(user)
-    if (last) last.toIrc = at
+    if (last) last.toIrc = Math.max(last.toIrc, saidAt)
+    // A parrot repeats it to the user alone.
+    if (last && this.#target.ircPort === undefined) last.toXmpp = last.toIrc
   }
 
   #onXmpp(name: string, text: string, at: number): void {
@@ -332,13 +351,11 @@ export class Load implements AsyncDisposable {
     if (said.key.startsWith(name)) {
       if (this.#target.ircPort !== undefined) return
       this.#heardOnIrc(said.key, name, said.number, at)
-      const last = this.#lastHeard.get(name)
-      if (last) last.toXmpp = at
       return
     }
-    this.#ledger.heard(this.#stream(said.key, name, name), said.number, at)
+    const saidAt = this.#ledger.heard(this.#stream(said.key, name, name), said.number, at)
     const last = this.#lastHeard.get(name)
-    if (last) last.toXmpp = at
+    if (last) last.toXmpp = Math.max(last.toXmpp, saidAt)
   }
 
   /** A stanza that the XMPP server confirmed to have taken from the gateway before it was killed. */
@@ -346,6 +363,19 @@ export class Load implements AsyncDisposable {
     const said = this.#read(text)
     if (said === undefined || said.key.startsWith(user)) return
     this.#ledger.excuse(this.#stream(said.key, user, user), said.number, 'confirmed, unread')
+  }
+
+  /** A stanza for this user that may be told again. */
+  mayRepeat(user: string, text: string): void {
+    const said = this.#read(text)
+    if (said !== undefined) this.#ledger.mayRepeat(this.#stream(said.key, user, user), said.number)
+  }
+
+  /** A stanza that left the XMPP server for the gateway. */
+  passedOn(text: string, at: number): void {
+    const said = this.#read(text)
+    if (said?.key.startsWith('u'))
+      this.#ledger.passed(this.#stream(said.key, 'irc', said.key.slice(0, 3)), said.number, at)
   }
 
   #stream(key: string, listener: string, user: string): Stream {

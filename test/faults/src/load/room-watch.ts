@@ -8,13 +8,22 @@ export interface Movement {
   readonly at: number
 }
 
+/** Anybody's coming or going under a nick; a new nick is both. */
+export interface Change {
+  readonly nick: string
+  readonly kind: 'join' | 'leave'
+  readonly at: number
+}
+
 /** Nicks of XMPP users begin with their name: a second connection of the same user has a nick with something after it. */
 const userOfNick = (nick: string): string | undefined => /^u\d\d/.exec(nick)?.[0]
 
-/** Who of the XMPP users is in a channel, as told by a plain IRC client that was there before them. */
+/** Who comes to a channel and goes, and who of the XMPP users is there, as told by a plain IRC client that was there before them. */
 export class RoomWatch {
-  /** Every movement so far. */
+  /** Every movement of the XMPP users so far. */
   readonly movements: Movement[] = []
+  /** The same of everybody, nick by nick. */
+  readonly changes: Change[] = []
   readonly #present = new Map<string, Set<string>>()
 
   isPresent(user: string): boolean {
@@ -33,11 +42,13 @@ export class RoomWatch {
     else if (command === 'KICK') this.#go(rest.split(' ')[1] ?? '', 'KICK', at)
     else if (command === 'NICK') {
       this.#set(nick)?.delete(nick)
+      this.changes.push({ nick, kind: 'leave', at })
       this.#come(rest.replace(/^:/, ''), 'NICK', at)
     }
   }
 
   #come(nick: string, kind: 'JOIN' | 'NICK', at: number): void {
+    this.changes.push({ nick, kind: 'join', at })
     const user = userOfNick(nick)
     if (user === undefined) return
     this.#set(nick)?.add(nick)
@@ -45,6 +56,7 @@ export class RoomWatch {
   }
 
   #go(nick: string, kind: 'QUIT' | 'PART' | 'KICK', at: number): void {
+    this.changes.push({ nick, kind: 'leave', at })
     const user = userOfNick(nick)
     if (user === undefined) return
     this.#set(nick)?.delete(nick)

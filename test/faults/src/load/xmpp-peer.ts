@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { RoomView } from './room-view.ts'
 import { attribute, StanzaSplitter } from './stanza-splitter.ts'
 
 export interface XmppPeerOptions {
@@ -14,6 +15,8 @@ export interface XmppPeerOptions {
   readonly onMessage: (text: string, at: number) => void
   /** Told out of the room, though it did not ask for that. */
   readonly onRemoved: (text: string) => void
+  /** Told that an occupant came to the room or left it, while it is itself in there. */
+  readonly onOccupant: (kind: 'join' | 'leave', nick: string, at: number) => void
   /** A message of ours that the own server never confirmed, after a stream that could not be resumed. */
   readonly onUnconfirmed: (id: string) => void
 }
@@ -22,6 +25,7 @@ const sm = 'urn:xmpp:sm:3'
 const retryMs = 250
 const rejoinMs = 1000
 const stepMs = 75_000
+const unansweredMs = 10_000
 /** For what the own server answers by itself: one that is being stopped may take a connection and never answer on it. */
 const serverStepMs = 10_000
 
@@ -36,6 +40,7 @@ export class XmppPeer implements AsyncDisposable {
   readonly #options: XmppPeerOptions
   readonly #splitter: StanzaSplitter
   readonly #stopping = new AbortController()
+  readonly #view: RoomView
   #socket: Socket | undefined
   #waiting: { asked: string; wanted: (text: string) => boolean; resolve: (text: string) => void } | undefined
   #stream: { id: string; received: number } | undefined
@@ -52,6 +57,7 @@ export class XmppPeer implements AsyncDisposable {
     this.#options = options
     this.name = options.name
     this.#splitter = new StanzaSplitter(text => this.#onText(text))
+    this.#view = new RoomView(options.room, options.onOccupant)
   }
 
   /** How it fares, for a message about somebody who is silent. */
@@ -187,20 +193,29 @@ export class XmppPeer implements AsyncDisposable {
     this.#isJoined = true
   }
 
-  /** Sends presence again and again while it is answered by an error: the gateway may come back later than the server. */
+  /**
+   * Sends presence again and again while it is answered by an error, or not at all: the gateway may come back later than the
+   * server, and ejabberd drops in silence what is for a connection of a component that is not back when another is.
+   */
   async #insist(presence: string, isAnswer: (text: string) => boolean): Promise<void> {
-    for (;;) {
-      const answer = await this.#ask(
-        presence,
-        text => text.startsWith('<presence') && attribute(text, 'type') !== 'unavailable' && isAnswer(text),
-      )
-      if (attribute(answer, 'type') !== 'error') return
-      await delay(retryMs)
+    const timer = setInterval(() => this.#send(presence), unansweredMs)
+    try {
+      for (;;) {
+        const answer = await this.#ask(
+          presence,
+          text => text.startsWith('<presence') && attribute(text, 'type') !== 'unavailable' && isAnswer(text),
+        )
+        if (attribute(answer, 'type') !== 'error') return
+        await delay(retryMs)
+      }
+    } finally {
+      clearInterval(timer)
     }
   }
 
   #joining(): string {
     const { room, name } = this.#options
+    this.#view.enter()
     return `<presence to="${room}/${name}"><x xmlns="http://jabber.org/protocol/muc"><history maxstanzas="0"/></x></presence>`
   }
 
@@ -246,7 +261,7 @@ export class XmppPeer implements AsyncDisposable {
     if (isStanza(text)) {
       if (this.#stream !== undefined) this.#stream.received++
       if (text.startsWith('<message')) this.#options.onMessage(text, at)
-      else if (text.startsWith('<presence')) this.#onPresence(text)
+      else if (text.startsWith('<presence')) this.#onPresence(text, at)
       else if (attribute(text, 'type') === 'get') this.#answer(text)
     } else if (text.startsWith('<enabled')) this.#stream = { id: attribute(text, 'id') ?? '', received: 0 }
     else if (text.startsWith('<r ') || text.startsWith('<r/'))
@@ -257,7 +272,8 @@ export class XmppPeer implements AsyncDisposable {
     if (this.#waiting?.wanted(text)) this.#waiting.resolve(text)
   }
 
-  #onPresence(text: string): void {
+  #onPresence(text: string, at: number): void {
+    this.#view.onPresence(text, at)
     if (!isOwn(text, this.#options.room)) return
     if (attribute(text, 'type') === undefined) this.#isJoined = true
     // A new nick is told as leaving under the old one (XEP-0045 section 7.6).
