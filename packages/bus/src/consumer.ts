@@ -120,7 +120,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     const taken = await takeOver(context, lane, ownership)
     const consumer = new CursorConsumer(context, lane, codec, ownership, handler, taken)
     consumer.#ownershipListener = ownership.onLost(reason => consumer.#close(reason))
-    consumer.#reader = await context.readers.open({
+    // Known at once: what comes first may have to pause it, and resume it later.
+    consumer.#reader = context.readers.start({
       stream: lane.stream,
       filter: laneFilter(lane),
       start: taken.record.low,
@@ -133,6 +134,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
       },
     })
     if (consumer.#state === 'closed') consumer.#reader.close()
+    await consumer.#reader.opened
     return consumer
   }
 

@@ -76,10 +76,16 @@ export class Readers {
     ]
   }
 
-  /** Reads a stream; fulfils when the server delivers. Retries until then. */
-  async open(options: ReaderOptions): Promise<Reader> {
+  /** Reads a stream from now on; messages may come before this has returned to whoever called. Retries until the server delivers. */
+  start(options: ReaderOptions): Reader {
     const reader = new Reader(this, options)
     this.#readers.add(reader)
+    return reader
+  }
+
+  /** As {@link start}; fulfils when the server delivers. */
+  async open(options: ReaderOptions): Promise<Reader> {
+    const reader = this.start(options)
     await reader.opened
     return reader
   }

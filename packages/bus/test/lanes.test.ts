@@ -184,6 +184,51 @@ test('what was published is durable only when it is, though what came later was 
   await until(() => got.length === 2)
 })
 
+test('lanes that are opened while the lease is out are read when it is back, every one of them', async () => {
+  await using worker = await openBus(server.url)
+  await using publisher = await openBus(server.url, { service: 'router' })
+  const count = 40
+  const got = new Map<number, number[]>()
+  let isValid = false
+  const opened: Promise<unknown>[] = []
+  for (let number = 0; number < count; number++) {
+    const lane = commandLane(instance, 700 + number)
+    const out = publisher.bus.publisher(lane, lineCodec)
+    for (let n = 0; n < 20; n++) out.publish({ user: 'u', n })
+    await out.durable()
+    const real = await worker.bus.owners.acquire(`backend.lease.${number}`)
+    assert.ok(real)
+    const lines: number[] = []
+    got.set(number, lines)
+    const ownership = {
+      resource: real.resource,
+      epoch: real.epoch,
+      isTakeOver: false,
+      mayAct: () => isValid && real.mayAct(),
+      onLost: real.onLost.bind(real),
+      release: real.release.bind(real),
+      lose: real.lose.bind(real),
+      [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
+    }
+    opened.push(
+      worker.bus.consume(lane, lineCodec, ownership, {
+        onItem: delivery => {
+          lines.push(delivery.item.n)
+          delivery.finish()
+        },
+        onLost: () => undefined,
+      }),
+    )
+  }
+  await new Promise(resolve => setTimeout(resolve, 100))
+  isValid = true
+  await until(() => [...got.values()].every(lines => lines.length === 20), {
+    deadlineMs: 20_000,
+    describe: () => `${[...got.values()].filter(lines => lines.length < 20).length} lanes are not read`,
+  })
+  await Promise.all(opened)
+})
+
 test('a publisher is bounded while NATS is away, says when it is relieved, and refuses what is too large', async () => {
   await using own = await startServer()
   await using publisher = await openBus(own.url, { service: 'router' })
