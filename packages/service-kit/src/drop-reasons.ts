@@ -21,6 +21,7 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'message-without-body': 'A message with nothing in it that a network could carry.',
   'own-stanza': 'A stanza from our own domain that nothing waits for.',
   'probe-before-login': 'A probe for the presence of a contact whose session only begins.',
+  'read-too-late': 'A presence or the like read after this process stood still, when another frontend had the component.',
   'sender-malformed': 'A stanza whose sender is no valid address: nobody can be answered.',
   'subscription-answer': 'An answer to a subscription that nobody asked for.',
   'too-deep': 'A stanza of too many levels.',
@@ -158,7 +159,7 @@ const serious: Readonly<Record<Exclude<Weight, 'ordinary'>, readonly string[]>> 
       'history-unfinished',
     ],
   ],
-  told: ['too-large', 'id-too-long', 'unpublished-at-stop', 'uncertain-at-stop', 'line-refused'],
+  told: ['read-too-late', 'too-large', 'id-too-long', 'unpublished-at-stop', 'uncertain-at-stop', 'line-refused'],
 }
 
 /** The reasons of one weight, in the order of {@link dropReasons}. */

@@ -72,6 +72,17 @@ export class Dispatch {
     }
   }
 
+  /** Answers a stanza that cannot be handled any more, as it was read too late. */
+  refuse(element: Element): void {
+    const name = element.getName()
+    this.#gateway.parts.metrics.stanzasIn.inc({ kind: name })
+    const stanza = this.#read(element, name)
+    if (stanza === undefined) return
+    // Nobody waits for an answer to these; who goes is found by the new owner.
+    if (name === 'presence' && stanza.type !== '') return void this.#gateway.ignore('read-too-late')
+    this.#gateway.fail(stanza, new NetworkError('unavailable', 'The gateway stood still; please send this again.'))
+  }
+
   #dispatch(element: Element): void {
     const name = element.getName()
     this.#gateway.parts.metrics.stanzasIn.inc({ kind: name })

@@ -16,6 +16,8 @@ export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'o
   stop(): Promise<void>
   /** Reads no more from the XMPP server, or goes on. */
   pause(isPaused: boolean): void
+  /** False while another process may have the component, as after a standstill of this one. */
+  readonly mayTake: boolean
   /** Who tells the user's events, where it is known and somebody else. */
   tellerOf(user: string): string | undefined
 }
@@ -42,6 +44,8 @@ export interface LinkOptions {
   /** So many of those are held now. */
   onSubstitutes(count: number): void
   onActive(isActive: boolean): void
+  /** The component is another process's, though this one did not let go of it. Answers go out by {@link Link.successor}. */
+  onLost(): void
   onPartitions(count: number): void
   /**
    * Waits until all commands that were read are durable. What cannot be is answered with an error.

@@ -21,6 +21,7 @@ import { ResourceTrust } from './resource-trust.ts'
 import { ReturnedLines } from './returned-lines.ts'
 import { SharedLink } from './shared-link.ts'
 import { SingleLink } from './single-link.ts'
+import { StanzaGate } from './stanza-gate.ts'
 import { StreamGap } from './stream-gap.ts'
 import { xeps } from './xeps/index.ts'
 
@@ -68,7 +69,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       metrics.pauses.inc()
       link.pause(true)
     },
-    onRelieved: () => link.pause(false),
+    onRelieved: () => link.pause(gate.isShut),
   })
   const gateway = new Gateway({
     config,
@@ -148,6 +149,12 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     if (canary?.receive(stanza)) return
     if (!peers.forward(stanza)) dispatch.onStanza(stanza)
   }
+  const gate = new StanzaGate({
+    mayTake: () => link.mayTake,
+    onStanza,
+    onRefused: stanza => dispatch.refuse(stanza),
+    onShut: isShut => link.pause(isShut || outbox.isCongested),
+  })
   const openComponent = (origin: () => Origin) => {
     let streams = 0
     let isServerGone = false
@@ -159,7 +166,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       resource: bus.processId,
       maxStanzaBytes: config.frontend.maxStanzaBytes,
       log,
-      onStanza,
+      onStanza: stanza => gate.take(stanza),
       onOnline: failures => {
         metrics.connected.set(1)
         gap.ended()
@@ -223,6 +230,10 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       if (isActive && link.component?.isOnline !== true) gap.began()
       log.info({}, isActive ? 'this frontend is active' : 'this frontend stands by')
     },
+    onLost: () => {
+      gate.refuse()
+      outbox.abandon()
+    },
     onPartitions: (count: number) => metrics.partitions.set(count),
     settleCommands: async (isLast: boolean) => {
       if (link.successor === undefined) outbox.giveUpWaiting()
@@ -250,6 +261,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       await canary?.[Symbol.asyncDispose]()
       dispatch.departures.flush()
       await link.stop()
+      gate[Symbol.dispose]()
       returned.close()
       trust.close()
       await outbox.settled(5_000)

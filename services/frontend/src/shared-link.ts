@@ -72,6 +72,11 @@ export class SharedLink implements Link {
     return this.#members().find(process => process !== this.#options.bus.processId)
   }
 
+  /** Every connection is its frontend's own. */
+  get mayTake(): boolean {
+    return true
+  }
+
   tellerOf(user: string): string | undefined {
     const { bus, partitions } = this.#options
     const owner = this.#owners.get(partitionOf(user, partitions))

@@ -52,6 +52,10 @@ export class SingleLink implements Link {
     return this.#connection?.feed
   }
 
+  get mayTake(): boolean {
+    return this.#owned === undefined || this.#owned.mayAct()
+  }
+
   tellerOf(): undefined {
     return undefined
   }
@@ -176,8 +180,10 @@ export class SingleLink implements Link {
     this.#connection = connection
     this.#owned = ownership
     this.successor = undefined
+    let isLost = false
     const watch = ownership.onLost(reason => {
       log.warn({ reason }, 'another frontend has taken the component over')
+      isLost = true
       over.abort()
     })
     this.#stopping.signal.addEventListener('abort', () => over.abort(), { once: true })
@@ -202,10 +208,13 @@ export class SingleLink implements Link {
       if (over.signal.aborted) resolve()
       else over.signal.addEventListener('abort', () => resolve(), { once: true })
     })
+    // Before anything that takes time: a stream that is made again would throw the new owner out.
+    if (isLost) await this.#yield(connection)
     await taking
     // Our own release is no loss.
     watch[Symbol.dispose]()
-    await this.#close(connection, lanes, ownership)
+    if (isLost) await lanes.release(lanes.partitions)
+    else await this.#close(connection, lanes, ownership)
     onPartitions(0)
     onActive(false)
   }
@@ -228,6 +237,23 @@ export class SingleLink implements Link {
         await this.#rest()
       }
     }
+  }
+
+  /** Somebody else has the component: nothing more is said on this stream, and what is to be answered is by theirs. */
+  async #yield({ component, feed }: Connection): Promise<void> {
+    const { bus, instance, onLost, peers, log } = this.#options
+    feed.close()
+    const stopped = component.stop(0)
+    const owner = await bus.owners.ownerOf(componentResource(instance)).catch((error: unknown) => {
+      log.warn({ err: error }, 'who has the component cannot be told: what was read last is not answered')
+      return undefined
+    })
+    this.successor = owner?.process
+    this.#connection = undefined
+    this.#owned = undefined
+    onLost()
+    await stopped
+    for (const xml of component.takeAnswers()) if (this.successor !== undefined) peers.write(this.successor, xml)
   }
 
   async #close({ component, feed }: Connection, lanes: PartitionLanes, ownership: Ownership): Promise<void> {
