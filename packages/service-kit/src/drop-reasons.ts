@@ -21,7 +21,8 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'message-without-body': 'A message with nothing in it that a network could carry.',
   'own-stanza': 'A stanza from our own domain that nothing waits for.',
   'probe-before-login': 'A probe for the presence of a contact whose session only begins.',
-  'read-too-late': 'A presence or the like read after this process stood still, when another frontend had the component.',
+  'read-too-late':
+    'A presence or the like read after this process stood still, when another frontend had the component.',
   'sender-malformed': 'A stanza whose sender is no valid address: nobody can be answered.',
   'subscription-answer': 'An answer to a subscription that nobody asked for.',
   'too-deep': 'A stanza of too many levels.',
@@ -137,7 +138,7 @@ export const weights: Readonly<Record<Weight, string>> = {
 
 /** All that are not listed are ordinary. */
 const serious: Readonly<Record<Exclude<Weight, 'ordinary'>, readonly string[]>> = {
-  lost: ['connection-lost', 'backlog-full', 'bounced-message', 'no-jid-for-name', 'not-restored', 'without-sender'],
+  lost: ['backlog-full', 'bounced-message', 'no-jid-for-name', 'not-restored', 'without-sender'],
   fault: [
     ...['failed', 'handler-failed', 'line-failed', 'forwarded-unreadable', 'unknown-event', 'permission'],
     ...['undecodable-batch', 'undecodable-record', 'unencodable', 'dead-stream-unavailable', 'foreign-addressee'],
@@ -149,6 +150,7 @@ const serious: Readonly<Record<Exclude<Weight, 'ordinary'>, readonly string[]>> 
     ...['line-too-long', 'malformed-line', 'malformed-nick', 'malformed-source', 'malformed-batch'],
   ],
   past: [
+    'connection-lost',
     ...['missed-lines-full', 'missed-lines-not-stored'],
     ...[
       'history-cut',
