@@ -208,13 +208,17 @@ export class SingleLink implements Link {
       if (over.signal.aborted) resolve()
       else over.signal.addEventListener('abort', () => resolve(), { once: true })
     })
+    // A lane may be known to be lost before the component is.
+    const isYielding = isLost || (!this.#stopping.signal.aborted && !ownership.mayAct())
     // Before anything that takes time: a stream that is made again would throw the new owner out.
-    if (isLost) await this.#yield(connection)
+    if (isYielding) await this.#yield(connection)
     await taking
     // Our own release is no loss.
     watch[Symbol.dispose]()
-    if (isLost) await lanes.release(lanes.partitions)
-    else await this.#close(connection, lanes, ownership)
+    if (isYielding) {
+      await lanes.release(lanes.partitions)
+      await releaseAll([ownership], log)
+    } else await this.#close(connection, lanes, ownership)
     onPartitions(0)
     onActive(false)
   }
