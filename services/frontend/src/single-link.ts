@@ -247,7 +247,6 @@ export class SingleLink implements Link {
   async #yield({ component, feed }: Connection): Promise<void> {
     const { bus, instance, onLost, peers, log } = this.#options
     feed.close()
-    const stopped = component.stop(0)
     const owner = await bus.owners.ownerOf(componentResource(instance)).catch((error: unknown) => {
       log.warn({ err: error }, 'who has the component cannot be told: what was read last is not answered')
       return undefined
@@ -256,7 +255,9 @@ export class SingleLink implements Link {
     this.#connection = undefined
     this.#owned = undefined
     onLost()
-    await stopped
+    // What the server had sent before it threw us out is read to the end, and refused.
+    component.resume()
+    await component.stop(0)
     for (const xml of component.takeAnswers()) if (this.successor !== undefined) peers.write(this.successor, xml)
   }
 
