@@ -251,7 +251,8 @@ export class SingleLink implements Link {
       log.warn({ err: error }, 'who has the component cannot be told: what was read last is not answered')
       return undefined
     })
-    this.successor = owner?.process
+    // A lane was lost and the component is still ours: nobody else can answer, least of all we ourselves.
+    this.successor = owner?.process === bus.processId ? undefined : owner?.process
     this.#connection = undefined
     this.#owned = undefined
     onLost()
