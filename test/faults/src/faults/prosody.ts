@@ -26,14 +26,9 @@ export const restartProsody: Fault = {
 
 /** The same where several frontends have connections of their own. */
 export const restartEjabberd: Fault = {
+  ...restartProsody,
   name: 'ejabberd SIGTERM and back, two frontends',
   topology: { xmpp: 'ejabberd', hasComponentProxy: true },
-  mayMissUnread: 'server ended',
-  mayRepeat: 'uncertain',
-  prepare: countReturns,
-  inject: stopServer,
-  inspect: howTheyCameBack,
-  limits,
 }
 
 export const killProsody: Fault = {
