@@ -68,7 +68,10 @@ test('however leaders change and workers crash, there are never more of them tha
       )
       assert.deepEqual(idlePlaces(mark), [0, 1, 2])
       const victim = idlePids(mark)[round % most]
-      if (victim !== undefined) process.kill(victim, 'SIGKILL')
+      assert.ok(victim !== undefined)
+      process.kill(victim, 'SIGKILL')
+      // Until it is gone it would be taken for the one that replaces it.
+      await waitUntil(() => !idlePids(mark).includes(victim))
     }
     for (const { launcher } of launchers) await launcher[Symbol.asyncDispose]()
     assert.deepEqual(idlePids(mark), [])
