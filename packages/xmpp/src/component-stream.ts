@@ -19,6 +19,11 @@ export interface StreamOptions {
   readonly secret: string
   readonly limits: ParserLimits
   readonly log: StreamLog
+  /**
+   * Called when a stream stands, before the handshake that asks the server for the domain: it waits until this fulfils, which
+   * must not reject. Default: at once.
+   */
+  readonly beforeHandshake?: () => Promise<void>
   /** 0 ≤ x < 1; default Math.random. Spreads the reconnects of many components. */
   readonly random?: () => number
 }
@@ -82,7 +87,11 @@ export class ComponentStream {
     this.#listener = listener
     const { host, port, domain, secret, limits } = options
     const literal = host.includes(':') ? `[${host}]` : host
-    this.#entity = component({ service: `xmpp://${literal}:${port}`, domain, password: secret })
+    this.#entity = component({
+      service: `xmpp://${literal}:${port}`,
+      domain,
+      password: authenticate => this.#shakeHands(() => authenticate(secret)),
+    })
     this.#configure(limits)
   }
 
@@ -237,10 +246,27 @@ export class ComponentStream {
     this.#tries++
     // What the next disconnect waits; the library reads it then.
     this.#entity.reconnect.delay = this.#nextDelay()
+    this.#watchHandshake()
+  }
+
+  #watchHandshake(): void {
     clearTimeout(this.#watchdog)
     this.#watchdog = setTimeout(() => {
       if (!this.#isOnline) this.abandon('the handshake took too long')
     }, handshakeTimeoutMs)
+  }
+
+  async #shakeHands(authenticate: () => Promise<void>): Promise<void> {
+    const { beforeHandshake } = this.#options
+    if (beforeHandshake !== undefined) {
+      const { socket } = this.#entity
+      clearTimeout(this.#watchdog)
+      await beforeHandshake()
+      // The server does not wait for ever: what has ended meanwhile is connected again, and asks again.
+      if (this.#isStopped || socket === null || socket !== this.#entity.socket) return
+      this.#watchHandshake()
+    }
+    await authenticate()
   }
 
   #deliverEarly(): void {

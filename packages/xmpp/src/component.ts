@@ -19,6 +19,11 @@ export interface ComponentOptions {
   /** Milliseconds, monotonic. Default performance.now. */
   readonly now?: () => number
   readonly random?: () => number
+  /**
+   * Called when a stream stands, before the handshake that asks the server for the domain: it waits until this fulfils, which
+   * must not reject. Default: at once.
+   */
+  readonly beforeHandshake?: () => Promise<void>
   /** One stanza from the server. One that was too deep or too large comes without children: see `excessOf`. Must not throw. */
   onStanza(stanza: Element): void
   /** There is a stream. `failures`: tries in vain since the last one. */
@@ -162,9 +167,14 @@ export class Component {
     this.#stream.resume()
   }
 
-  /** Waits until the server has confirmed what was sent, `deadlineMs` at most, then ends the stream. Returns what is unconfirmed. */
+  /** Waits until the server has confirmed what was sent, `deadlineMs` at most. Returns how many stanzas are unconfirmed. */
+  async settled(deadlineMs: number): Promise<number> {
+    return this.isOnline ? await this.#output.settled(deadlineMs) : this.backlog
+  }
+
+  /** Waits for what was sent as {@link settled} does, then ends the stream. Returns what is unconfirmed. */
   async stop(deadlineMs = 5_000): Promise<number> {
-    const unconfirmed = this.isOnline ? await this.#output.settled(deadlineMs) : this.backlog
+    const unconfirmed = await this.settled(deadlineMs)
     // Behind the end of a stream nothing may follow, and what is written to a server that has gone costs what it said last.
     this.#output.hush(true)
     await this.#stream.stop()

@@ -17,5 +17,10 @@ declare module '@xmpp/component' {
     _onElement(element: Element): void
     _onData(data: string | Buffer): void
   }
-  export function component(options: { service: string; domain: string; password: string }): ComponentEntity
+  export function component(options: {
+    service: string
+    domain: string
+    /** Called when a stream stands; what it is given sends the handshake. */
+    password(authenticate: (password: string) => Promise<void>): Promise<void>
+  }): ComponentEntity
 }

@@ -36,11 +36,16 @@ export class UnrulyServer implements AsyncDisposable {
     return socket
   }
 
+  /** Ends every connection, also of those that were never let in. */
+  hangUp(): void {
+    for (const socket of this.#open) socket.destroy()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()
-    // Also those that were never let in: the end waits for each.
-    for (const socket of this.#open) socket.destroy()
+    // The end waits for each.
+    this.hangUp()
     await closed
   }
 

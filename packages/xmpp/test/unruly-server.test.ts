@@ -3,10 +3,10 @@ import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { waitUntil } from '@spectrum/stack'
 import { ComponentStream } from '../src/component-stream.ts'
-import { Component, type Element, textOf } from '../src/index.ts'
+import { Component, type ComponentOptions, type Element, textOf } from '../src/index.ts'
 import { UnrulyServer } from './server.ts'
 
-function connect(context: TestContext, server: UnrulyServer) {
+function connect(context: TestContext, server: UnrulyServer, change: Partial<ComponentOptions> = {}) {
   const stanzas: Element[] = []
   const lines: string[] = []
   const component = new Component({
@@ -19,6 +19,7 @@ function connect(context: TestContext, server: UnrulyServer) {
     random: () => 0,
     log: { info: (_, line) => lines.push(line), warn: (_, line) => lines.push(line) },
     onStanza: stanza => stanzas.push(stanza),
+    ...change,
   })
   component.start()
   // Also when the test fails: a component left behind would connect for ever.
@@ -43,6 +44,43 @@ describe('a component of a server that misbehaves', { concurrency: true }, () =>
       await waitUntil(() => server.sockets.length === 2 && component.isOnline, { deadlineMs: 15_000 })
     })
   }
+
+  test('asks for the domain when it may, and again when the server did not wait for that', async context => {
+    await using server = await UnrulyServer.start()
+    const asked: (() => void)[] = []
+    const { component } = connect(context, server, {
+      beforeHandshake: () => new Promise<void>(resolve => asked.push(resolve)),
+    })
+    await waitUntil(() => asked.length === 1)
+    await delay(300)
+    assert.equal(server.sockets.length, 0)
+    server.hangUp()
+    await waitUntil(() => asked.length === 2)
+    // Too late for the stream that has ended.
+    asked[0]?.()
+    await delay(300)
+    assert.equal(server.sockets.length, 0)
+    assert.equal(component.isOnline, false)
+    asked[1]?.()
+    await waitUntil(() => component.isOnline)
+    assert.equal(server.sockets.length, 1)
+  })
+
+  test('stops while it may not ask for the domain yet', async context => {
+    await using server = await UnrulyServer.start()
+    let isAsked = false
+    const { component } = connect(context, server, {
+      beforeHandshake: () => {
+        isAsked = true
+        return new Promise<void>(() => undefined)
+      },
+    })
+    await waitUntil(() => isAsked)
+    const begun = performance.now()
+    await component.stop(0)
+    assert.ok(performance.now() - begun < 2_000)
+    assert.equal(server.sockets.length, 0)
+  })
 
   test('what the server said before its end is read, though what we write meanwhile fails', async context => {
     await using server = await UnrulyServer.start()

@@ -25,6 +25,23 @@ describe('attendance', () => {
     assert.equal(attendance.missing(['a'], [peer('b', { link: 'away' })]), 1)
   })
 
+  test('who is about to leave is there until it has left, died or come again', () => {
+    const attendance = new Attendance()
+    attendance.missing(['a', 'b'], [peer('b')])
+    attendance.leaves('b')
+    assert.ok(attendance.isLeaving('b'))
+    assert.equal(attendance.leaving([peer('b')]), 1)
+    assert.equal(attendance.missing(['a'], [peer('b')]), 0)
+    attendance.left('b')
+    assert.equal(attendance.leaving([peer('b')]), 0)
+    assert.equal(attendance.missing(['a'], [peer('b')]), 1)
+    attendance.leaves('c')
+    assert.equal(attendance.leaving([]), 0)
+    attendance.leaves('d')
+    attendance.joins('d')
+    assert.equal(attendance.leaving([peer('d')]), 0)
+  })
+
   test('who is about to connect is missing no more, but for a time only', () => {
     const clock = { now: 0 }
     const attendance = new Attendance(() => clock.now)

@@ -10,6 +10,7 @@ const announcedMs = 10_000
 export class Attendance {
   readonly #now: () => number
   readonly #announced = new Map<string, number>()
+  readonly #leaving = new Set<string>()
   readonly #left = new Set<string>()
   #most = 0
 
@@ -23,14 +24,32 @@ export class Attendance {
 
   /** That frontend is about to connect. */
   joins(process: string): void {
+    this.#leaving.delete(process)
     this.#left.delete(process)
     this.#announced.set(process, this.#now())
+  }
+
+  /** That frontend is about to end its connection for good. */
+  leaves(process: string): void {
+    this.#leaving.add(process)
+  }
+
+  isLeaving(process: string): boolean {
+    return this.#leaving.has(process)
   }
 
   /** That frontend has ended its connection for good. */
   left(process: string): void {
     this.#announced.delete(process)
+    this.#leaving.delete(process)
     this.#left.add(process)
+  }
+
+  /** How many of the living frontends are about to be missing. */
+  leaving(peers: readonly Pick<ProcessInfo, 'process'>[]): number {
+    const living = new Set(peers.map(({ process }) => process))
+    for (const process of this.#leaving) if (!living.has(process)) this.#leaving.delete(process)
+    return this.#leaving.size
   }
 
   /** How many of the living frontends are missing of the most that there were. `members` have a stream, `peers` live. */

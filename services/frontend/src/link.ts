@@ -5,7 +5,7 @@ import type { EventFeed } from './event-feed.ts'
 import type { PeerListener, Peers } from './peers.ts'
 
 /** Who speaks to the XMPP server, and to whom events are told by which frontend. */
-export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'onLeft' | 'onRoomMade'> {
+export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'onLeaving' | 'onLeft' | 'onRoomMade'> {
   /** The component while this process has one. */
   readonly component: Component | undefined
   readonly feed: EventFeed | undefined
@@ -37,10 +37,17 @@ export interface LinkOptions {
   readonly partitions: number
   readonly peers: Peers
   readonly log: Logger
-  /** Makes a component and the feed that writes to it. Not started. */
-  open(origin: () => Origin): { readonly component: Component; readonly feed: EventFeed }
+  /**
+   * Makes a component and the feed that writes to it. Not started.
+   *
+   * @param beforeHandshake - awaited by each stream before it asks for the domain
+   */
+  open(
+    origin: () => Origin,
+    beforeHandshake?: () => Promise<void>,
+  ): { readonly component: Component; readonly feed: EventFeed }
   /** Makes a connection that only reads, for the component of {@link open}. Not started. */
-  openSubstitute(): Component
+  openSubstitute(beforeHandshake: () => Promise<void>): Component
   /** So many of those are held now. */
   onSubstitutes(count: number): void
   onActive(isActive: boolean): void

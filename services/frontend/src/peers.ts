@@ -23,6 +23,8 @@ export interface PeerListener {
   onTakeOver(from: string, to: string): void
   /** That frontend is about to connect to a server that takes several. */
   onJoining(process: string): void
+  /** That frontend is about to end its connection for good. */
+  onLeaving(process: string): void
   /** That frontend has ended its connection for good. */
   onLeft(process: string): void
   /** A connection was ended to make room for this process's own. */
@@ -36,6 +38,7 @@ const stanzaWord = 'stanza'
 const writeWord = 'write'
 const takeOverWord = 'take-over'
 const joiningWord = 'joining'
+const leavingWord = 'leaving'
 const leftWord = 'left'
 const roomMadeWord = 'room-made'
 const heardWord = 'heard'
@@ -74,6 +77,9 @@ export class Peers implements Disposable {
       bus.onNotify(instanceTopic(instance, joiningWord), payload => {
         if (text(payload) !== bus.processId) listener.onJoining(text(payload))
       }),
+      bus.onNotify(instanceTopic(instance, leavingWord), payload => {
+        if (text(payload) !== bus.processId) listener.onLeaving(text(payload))
+      }),
       bus.onNotify(instanceTopic(instance, leftWord), payload => {
         if (text(payload) !== bus.processId) listener.onLeft(text(payload))
       }),
@@ -107,10 +113,10 @@ export class Peers implements Disposable {
     bus.notify(instanceTopic(instance, takeOverWord), Buffer.from(`${bus.processId} ${to}`))
   }
 
-  /** Says that this process is about to connect, or has ended its connection. */
-  tell(what: 'joining' | 'left'): void {
+  /** Says that this process is about to connect, is about to end its connection, or has ended it. */
+  tell(what: typeof joiningWord | typeof leavingWord | typeof leftWord): void {
     const { bus, instance } = this.#options
-    bus.notify(instanceTopic(instance, what === 'joining' ? joiningWord : leftWord), Buffer.from(bus.processId))
+    bus.notify(instanceTopic(instance, what), Buffer.from(bus.processId))
   }
 
   /** Tells `to` that a connection has ended to make room for its own. */

@@ -155,7 +155,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onRefused: stanza => dispatch.refuse(stanza),
     onShut: isShut => link.pause(isShut || outbox.isCongested),
   })
-  const openComponent = (origin: () => Origin) => {
+  const openComponent = (origin: () => Origin, beforeHandshake?: () => Promise<void>) => {
     let streams = 0
     let isServerGone = false
     const component = new Component({
@@ -166,6 +166,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       resource: bus.processId,
       maxStanzaBytes: config.frontend.maxStanzaBytes,
       log,
+      ...(beforeHandshake === undefined ? {} : { beforeHandshake }),
       onStanza: stanza => gate.take(stanza),
       onOnline: failures => {
         metrics.connected.set(1)
@@ -211,7 +212,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     peers,
     log,
     open: openComponent,
-    openSubstitute: () =>
+    openSubstitute: (beforeHandshake: () => Promise<void>) =>
       new Component({
         host: config.service.server,
         port: config.service.port,
@@ -221,6 +222,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         resource: `${bus.processId}.${++substitutes}`,
         maxStanzaBytes: config.frontend.maxStanzaBytes,
         log,
+        beforeHandshake,
         onStanza: stanza => link.component?.receive(stanza),
       }),
     onSubstitutes: (count: number) => metrics.substitutes.set(count),
@@ -250,6 +252,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onWrite: xml => gateway.parts.write(xml),
     onTakeOver: (from, to) => link.onTakeOver(from, to),
     onJoining: process => link.onJoining(process),
+    onLeaving: process => link.onLeaving(process),
     onLeft: process => link.onLeft(process),
     onRoomMade: () => link.onRoomMade(),
     onHeard: (fullJid, isPresence) => dispatch.heard(fullJid, isPresence),

@@ -16,7 +16,7 @@ const maxHandedOver = 4
 const offlineMs = 3_000
 /** What nobody has for so long is taken by whoever sees it: frontends may count each other differently for a moment. */
 const orphanMs = 5_000
-/** How long a new frontend waits for one that holds connections in its place to end one. */
+/** How long a new frontend waits, with its stream all but let in, for one that holds a connection in its place to end that. */
 const roomMs = 500
 
 /**
@@ -24,8 +24,9 @@ const roomMs = 500
  * an even share of the event partitions. Which connection a stanza comes in by is the server's choice; with balancing by the
  * sender's bare JID what one user says stays in order.
  *
- * ejabberd balances over a fixed number of connections: while a frontend is missing the others hold connections in its place,
- * and end them right before a new one connects.
+ * ejabberd balances over a fixed number of connections, and drops what is for one that is missing: while a frontend is missing
+ * the others hold connections in its place, and end one when a new one's stream lacks but the handshake. Those of a frontend
+ * that is about to stop they make ready in the same way.
  */
 export class SharedLink implements Link {
   readonly #options: LinkOptions
@@ -38,6 +39,7 @@ export class SharedLink implements Link {
   readonly #attendance = new Attendance()
   readonly #substitutes: Substitutes
   readonly #roomMade = new WakefulPause()
+  #hasJoined = false
   #substituting: Promise<void> = Promise.resolve()
   #subscriptions: Disposable[] = []
   #running: Promise<void> | undefined
@@ -50,8 +52,11 @@ export class SharedLink implements Link {
   constructor(options: LinkOptions) {
     this.#options = options
     const { bus, instance, log } = options
-    this.#substitutes = new Substitutes(() => options.openSubstitute())
-    const { component, feed } = options.open(() => this.#origin)
+    this.#substitutes = new Substitutes(beforeHandshake => options.openSubstitute(beforeHandshake))
+    const { component, feed } = options.open(
+      () => this.#origin,
+      () => this.#awaitRoom(),
+    )
     this.component = component
     this.feed = feed
     this.#lanes = new PartitionLanes({
@@ -95,6 +100,11 @@ export class SharedLink implements Link {
     })
   }
 
+  onLeaving(process: string): void {
+    this.#attendance.leaves(process)
+    void this.#substitute()
+  }
+
   onLeft(process: string): void {
     this.#attendance.left(process)
     void this.#substitute()
@@ -111,7 +121,7 @@ export class SharedLink implements Link {
   }
 
   async start(): Promise<void> {
-    const { bus, instance, peers } = this.#options
+    const { bus, instance } = this.#options
     this.#subscriptions = [
       bus.owners.onDeath(() => {
         void this.#substitute()
@@ -125,10 +135,6 @@ export class SharedLink implements Link {
         if (owner === undefined) this.#pause.wake()
       }),
     ]
-    if (this.#others().length > 0) {
-      peers.tell('joining')
-      await this.#roomMade.for(roomMs)
-    }
     this.component.start()
     this.#running = this.#run()
   }
@@ -136,19 +142,30 @@ export class SharedLink implements Link {
   async stop(): Promise<void> {
     const { log, settleCommands, peers } = this.#options
     this.#stopping.abort()
+    peers.tell('leaving')
     this.#tell()
     this.#pause.wake()
     await this.#running
     await this.#handOver(this.#lanes.partitions)
     this.feed.close()
-    await this.#substitute()
     await settleCommands(false)
-    const unconfirmed = await this.component.stop(1_000)
+    const unconfirmed = await this.component.settled(1_000)
     if (unconfirmed > 0) log.info({ unconfirmed }, 'stanzas were not confirmed at the end of the stream')
+    // All at once: the others connect in the place of all of them as soon as they are told.
+    await Promise.all([this.component.stop(0), this.#dismiss()])
     peers.tell('left')
     await settleCommands(true)
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
     this.#setActive(false)
+  }
+
+  /** The first stream of this process may replace one that is held in its place; later ones are this process's own place. */
+  async #awaitRoom(): Promise<void> {
+    if (this.#hasJoined) return
+    this.#hasJoined = true
+    if (this.#others().length === 0) return
+    this.#options.peers.tell('joining')
+    await this.#roomMade.for(roomMs)
   }
 
   async #run(): Promise<void> {
@@ -227,17 +244,31 @@ export class SharedLink implements Link {
     this.#options.onPartitions(this.#lanes.count)
   }
 
-  /** Holds the connections of frontends that are missing: each that is there an even share. None when it stops. */
+  /** Holds the connections of frontends that are missing, each that is there an even share, until this one stops. */
   #substitute(): Promise<void> {
-    const { bus, log, onSubstitutes } = this.#options
+    return this.#hold(() => {
+      if (!this.component.isOnline || this.#stopping.signal.aborted) return undefined
+      const { processId } = this.#options.bus
+      const [members, others] = [this.#members(), this.#others()]
+      const missing = this.#attendance.missing(members, others)
+      const now = fairShare(missing, members, processId)
+      return { now, soon: fairShare(missing + this.#attendance.leaving(others), members, processId) - now }
+    })
+  }
+
+  /** Holds none any more. */
+  #dismiss(): Promise<void> {
+    return this.#hold(() => ({ now: 0, soon: 0 }))
+  }
+
+  /** One change after the other, each by what is so when it is its turn. */
+  #hold(wanted: () => { now: number; soon: number } | undefined): Promise<void> {
+    const { log, onSubstitutes } = this.#options
     const adjust = async () => {
+      const connections = wanted()
+      if (connections === undefined) return
       const before = this.#substitutes.count
-      if (this.#stopping.signal.aborted) await this.#substitutes.hold(0)
-      else if (this.component.isOnline) {
-        const members = this.#members()
-        const missing = this.#attendance.missing(members, this.#others())
-        await this.#substitutes.hold(fairShare(missing, members, bus.processId))
-      }
+      await this.#substitutes.hold(connections.now, connections.soon)
       const { count } = this.#substitutes
       if (count === before) return
       onSubstitutes(count)
@@ -256,7 +287,7 @@ export class SharedLink implements Link {
   #members(): readonly string[] {
     const { bus } = this.#options
     const others = this.#others()
-      .filter(({ info }) => info.link === 'shared')
+      .filter(({ process, info }) => info.link === 'shared' && !this.#attendance.isLeaving(process))
       .map(({ process }) => process)
     return this.component.isOnline && !this.#stopping.signal.aborted ? [...others, bus.processId].sort() : others.sort()
   }

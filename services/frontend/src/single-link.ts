@@ -91,6 +91,10 @@ export class SingleLink implements Link {
     // Only where the server takes several connections.
   }
 
+  onLeaving(): void {
+    // Only where the server takes several connections.
+  }
+
   onLeft(): void {
     // Only where the server takes several connections.
   }

@@ -158,6 +158,12 @@ export class System implements AsyncDisposable {
     return most.process
   }
 
+  /** What they have of a metric together. */
+  async sum(processes: readonly ServiceProcess[], metric: string): Promise<number> {
+    const values = await Promise.all(processes.map(process => process.metric(metric)))
+    return values.reduce((all, value) => all + value, 0)
+  }
+
   /**
    * Fulfils when every worker runs as many backends as the others, or one less, and that for a second: what was restarted in an
    * earlier row is given its share some seconds later, which costs users their connections.
@@ -205,8 +211,8 @@ export class System implements AsyncDisposable {
 }
 
 /** ejabberd shares the users out over as many connections as it is told, whether they are there or not. */
-async function allConnected({ frontends }: Gateway): Promise<void> {
+export async function allConnected({ frontends }: Gateway): Promise<void> {
   const connected = (): Promise<number[]> =>
-    Promise.all(frontends.map(frontend => frontend.metric('spectrum_frontend_component_connected')))
-  await waitUntil(async () => (await connected()).every(value => value === 1), { deadlineMs: 60_000 })
+    Promise.all(frontends.map(frontend => frontend.metric('spectrum_frontend_component_connected').catch(() => 0)))
+  await waitUntil(async () => (await connected()).every(value => value === 1), { deadlineMs: 60_000, everyMs: 20 })
 }

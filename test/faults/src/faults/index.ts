@@ -1,9 +1,10 @@
 import type { Fault } from '../run.ts'
 import { natsFull } from './disk.ts'
+import { killFrontendEjabberd, stopFrontendEjabberd } from './ejabberd.ts'
 import { killNats, killNatsNode, natsAway } from './nats.ts'
 import { poisonCommand, poisonStanza } from './poison.ts'
 import { killProsody, resetComponent, restartEjabberd, restartProsody } from './prosody.ts'
-import { freezeFrontend, killFrontend, killFrontendEjabberd, killPostgres, killRouters } from './services.ts'
+import { freezeFrontend, killFrontend, killPostgres, killRouters } from './services.ts'
 import {
   cutWorker,
   freezeWorker,
@@ -35,6 +36,7 @@ export const faults: readonly Fault[] = [
   killWorkersErgo,
   rollingUpgradeErgo,
   killFrontendEjabberd,
+  stopFrontendEjabberd,
   restartEjabberd,
   killNatsNode,
   natsFull,

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { waitUntil } from '@spectrum/stack'
+import { type ServiceProcess, waitUntil } from '@spectrum/stack'
 import type { Limit } from '../judge.ts'
 import {
   doubledAtMostLastTold,
@@ -14,29 +14,29 @@ import {
 import type { Fault, Scene } from '../run.ts'
 
 /** What it had read, or not yet read, and not stored goes with a frontend; what it had not written is the next one's. */
-const frontendGone: readonly Limit[] = [
+export const frontendGone: readonly Limit[] = [
   ...[nothingLostToXmpp, lostAtMostUnpublished, ...doubledAtMostLastTold, nobodyLeft, orderKept],
 ]
 
-async function killActive({ system, note, strikes }: Scene): Promise<void> {
+/** Ends the frontend that is active, or one of them. */
+export async function killActive(
+  { system, note, strikes }: Scene,
+  signal: NodeJS.Signals = 'SIGKILL',
+): Promise<ServiceProcess> {
   const active = await system.most(system.gateway.frontends, 'spectrum_frontend_active')
-  note('killed', active.name)
+  note('ended', active.name)
   strikes()
-  await active.kill()
+  await active.kill(signal)
+  return active
 }
 
 export const killFrontend: Fault = {
   name: 'kill active frontend, Prosody',
   topology: {},
   isShort: true,
-  inject: killActive,
-  limits: frontendGone,
-}
-
-export const killFrontendEjabberd: Fault = {
-  name: 'kill active frontend, ejabberd',
-  topology: { xmpp: 'ejabberd' },
-  inject: killActive,
+  async inject(scene) {
+    await killActive(scene)
+  },
   limits: frontendGone,
 }
 
