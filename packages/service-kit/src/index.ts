@@ -26,4 +26,5 @@ export {
 } from './metrics.ts'
 export type { TracingOptions } from './otlp.ts'
 export { type RunningService, runService, type ServiceContext, type ServiceDefinition } from './run-service.ts'
+export { Standstill, type StandstillOptions } from './standstill.ts'
 export { currentTraceparent, type SpanHandle, startSpan, startTracing, type Tracing } from './tracing.ts'

@@ -1,3 +1,4 @@
+import { Standstill } from '@spectrum/service-kit'
 import type { Element } from '@spectrum/xmpp'
 
 export interface StanzaGateOptions {
@@ -14,7 +15,7 @@ export interface StanzaGateOptions {
 
 /** How often it is looked whether this process stands still, and whether the gate may be opened. */
 const lookMs = 250
-/** Between two looks: this process stood still. */
+/** Sooner than the lease of what it owns runs out. */
 const standstillMs = 3_000
 
 /**
@@ -24,18 +25,19 @@ const standstillMs = 3_000
  */
 export class StanzaGate implements Disposable {
   readonly #options: StanzaGateOptions
-  readonly #now: () => number
-  readonly #timer: NodeJS.Timeout
+  readonly #standstill: Standstill
   #held: Element[] = []
-  #lookedMs: number
+  #standstills = 0
   #isShut = false
 
   constructor(options: StanzaGateOptions) {
     this.#options = options
-    this.#now = options.now ?? (() => performance.now())
-    this.#lookedMs = this.#now()
-    this.#timer = setInterval(() => this.#look(), lookMs)
-    this.#timer.unref()
+    const { now } = options
+    this.#standstill = new Standstill({
+      ...{ longerThanMs: standstillMs, everyMs: lookMs },
+      ...(now === undefined ? {} : { now }),
+    })
+    this.#standstill.onLook(() => this.#look())
   }
 
   get isShut(): boolean {
@@ -58,14 +60,14 @@ export class StanzaGate implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer)
+    this.#standstill[Symbol.dispose]()
   }
 
   #look(): void {
     const { mayTake, onShut, onStanza } = this.#options
-    const now = this.#now()
-    const stoodStill = now - this.#lookedMs > standstillMs
-    this.#lookedMs = now
+    const standstills = this.#standstill.count()
+    const stoodStill = standstills > this.#standstills
+    this.#standstills = standstills
     if (!this.#isShut) {
       if (!stoodStill || mayTake()) return
       this.#isShut = true

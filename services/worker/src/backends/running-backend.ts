@@ -12,6 +12,7 @@ import {
 } from '@spectrum/bus'
 import { type Command, commandCodec, type Placement, type SessionSnapshot } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
+import type { Standstill } from '@spectrum/service-kit'
 import { absence, failureOf } from '../sessions/answers.ts'
 import type { BackendLink, SessionContext } from '../sessions/context.ts'
 import type { EventLane } from '../sessions/event-lanes.ts'
@@ -22,7 +23,6 @@ import { Session, type SessionStart } from '../sessions/session.ts'
 import type { WriteBehind } from '../write-behind.ts'
 import { Departures } from './departures.ts'
 import { FinishBarrier } from './finish-barrier.ts'
-import type { Standstill } from './standstill.ts'
 import { Strays } from './strays.ts'
 
 /** Users whose last session's generation is remembered. */

@@ -4,7 +4,7 @@ import { Standstill } from './standstill.ts'
 
 test('a standstill is seen by whoever asks first, and once', () => {
   let now = 1_000
-  using standstill = new Standstill(() => now)
+  using standstill = new Standstill({ now: () => now })
   let looks = 0
   using _ = standstill.onLook(() => looks++)
   for (let i = 0; i < 20; i++) {
