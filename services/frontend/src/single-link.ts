@@ -11,6 +11,8 @@ const retryMs = 1_000
 const courtesyMs = 5_000
 /** How long the named one may take to connect, before the one that stops ends its stream by itself. */
 const replacedMs = 3_000
+/** How often it is looked whether the component is certain to be ours. */
+const certaintyMs = 50
 /** The named one ends its connection when the component did not become its own within this time. */
 const patienceMs = 15_000
 
@@ -212,14 +214,14 @@ export class SingleLink implements Link {
       if (over.signal.aborted) resolve()
       else over.signal.addEventListener('abort', () => resolve(), { once: true })
     })
-    // A lane may be known to be lost before the component is.
-    const isYielding = isLost || (!this.#stopping.signal.aborted && !ownership.mayAct())
+    // A lane may be known to be lost before it is known whose the component is.
+    while (!isLost && !this.#stopping.signal.aborted && !ownership.mayAct()) await this.#pause.for(certaintyMs)
     // Before anything that takes time: a stream that is made again would throw the new owner out.
-    if (isYielding) await this.#yield(connection)
+    if (isLost) await this.#yield(connection)
     await taking
     // Our own release is no loss.
     watch[Symbol.dispose]()
-    if (isYielding) {
+    if (isLost) {
       await lanes.release(lanes.partitions)
       await releaseAll([ownership], log)
     } else await this.#close(connection, lanes, ownership)
@@ -255,8 +257,7 @@ export class SingleLink implements Link {
       log.warn({ err: error }, 'who has the component cannot be told: what was read last is not answered')
       return undefined
     })
-    // A lane was lost and the component is still ours: nobody else can answer, least of all we ourselves.
-    this.successor = owner?.process === bus.processId ? undefined : owner?.process
+    this.successor = owner?.process
     this.#connection = undefined
     this.#owned = undefined
     onLost()

@@ -12,6 +12,7 @@ import {
   placementKey,
   protoValue,
   publicKeyKey,
+  type ServiceName,
 } from '@spectrum/bus'
 import {
   type Command,
@@ -27,7 +28,8 @@ import {
 import { NetworkError, type NetworkManifest } from '@spectrum/network'
 import { waitUntil } from '@spectrum/stack'
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} }
+/** Tells nobody. */
+export const silent = { debug() {}, info() {}, warn() {}, error() {} }
 const manifest: NetworkManifest = {
   registration: { isRequired: true, needsPassword: true },
   hasRooms: true,
@@ -65,10 +67,9 @@ export class Neighbours implements AsyncDisposable {
   }
 
   static async start(url: string, jid: string): Promise<Neighbours> {
-    const options = { servers: [url], instance: instanceKey(jid), log: silent }
-    const router = await connectBus({ ...options, service: 'router' })
-    const worker = await connectBus({ ...options, service: 'worker' })
-    const neighbours = new Neighbours(router, worker, jid)
+    const connect = (service: ServiceName) =>
+      connectBus({ servers: [url], instance: instanceKey(jid), log: silent, service })
+    const neighbours = new Neighbours(await connect('router'), await connect('worker'), jid)
     await neighbours.#open()
     return neighbours
   }

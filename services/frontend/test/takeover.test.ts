@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { MessageReceived, Show } from '@spectrum/messages'
+import { setTimeout as delay } from 'node:timers/promises'
+import { connectBus, eventLane, partitionOf, partitionResource } from '@spectrum/bus'
+import { eventCodec, MessageReceived, Show } from '@spectrum/messages'
 import {
   freePort,
   type NatsServer,
@@ -15,7 +17,7 @@ import {
 } from '@spectrum/stack'
 import { Frontend } from './frontend-child.ts'
 import { flagsOf, type Surroundings } from './frontend-process.ts'
-import { Neighbours } from './neighbours.ts'
+import { Neighbours, silent } from './neighbours.ts'
 
 const jid = 'irc.localhost'
 const secret = 'hush-hush-9000'
@@ -227,6 +229,66 @@ describe('two frontends of one component', () => {
     assert.equal((await neighbours.command('setPresence')).value.show, Show.SHOW_OFFLINE)
     assert.equal(await frontend.end('SIGTERM'), 0, frontend.log)
   })
+
+  for (const [when, frozenMs] of [
+    ['while it runs', 0],
+    ['over a standstill that its lease did not outlast', 13_000],
+  ] as const)
+    test(`one that loses a lane alone ${when}, and the component is its own, begins anew by itself`, async () => {
+      await using frontend = await Frontend.start(surroundings)
+      await waitUntil(() => frontend.isServing(), { describe: () => frontend.log })
+      await waitUntil(async () => (await frontend.metric('frontend_partitions')) === 32, { deadlineMs: 30_000 })
+      await using romeo = await login()
+      romeo.sends(`<presence to="${jid}"/>`)
+      await neighbours.command('setPresence')
+      {
+        const { instance } = neighbours
+        await using thief = await connectBus({ servers: [nats.url], instance, service: 'frontend', log: silent })
+        const [owner] = thief.owners.processes('frontend').filter(({ process }) => process !== thief.processId)
+        assert.ok(owner)
+        // Wrongly: it lives on, and every other record is still its own.
+        if (frozenMs > 0) frontend.signal('SIGSTOP')
+        thief.owners.reportDeath(owner.process)
+        const partition = partitionOf(romeoJid, 32)
+        await using ownership = await thief.owners.acquire(partitionResource(instance, partition))
+        assert.ok(ownership)
+        await thief.consume(eventLane(instance, partition), eventCodec, ownership, {
+          onItem: delivery => delivery.finish(),
+          onLost: () => undefined,
+        })
+        if (frozenMs > 0) {
+          romeo.sends(`<message to="tybalt@${jid}" type="chat" id="meanwhile"><body>meanwhile</body></message>`)
+          await delay(frozenMs)
+          frontend.signal('SIGCONT')
+        }
+        say('to the thief')
+        await waitUntil(() => frontend.log.includes('an event lane was lost'), {
+          deadlineMs: 60_000,
+          describe: () => frontend.log,
+        })
+      }
+      await waitUntil(
+        async () => (await frontend.metric('frontend_partitions')) === 32 && (await frontend.isServing()),
+        {
+          deadlineMs: 60_000,
+          describe: () => frontend.log,
+        },
+      )
+      if (frozenMs > 0) {
+        const taken = () =>
+          neighbours.commands.some(
+            ({ command }) => command?.$case === 'sendMessage' && command.value.body === 'meanwhile',
+          )
+        const refused = () => romeo.stanzas.some(({ attrs }) => attrs.id === 'meanwhile' && attrs.type === 'error')
+        await waitUntil(() => taken() || refused(), { deadlineMs: 30_000, describe: () => frontend.log })
+        if (taken()) await neighbours.command('sendMessage')
+      }
+      say('to the frontend again')
+      await romeo.receives('<message><body>to the frontend again</body></message>', { deadlineMs: 30_000 })
+      romeo.sends(`<message to="tybalt@${jid}" type="chat"><body>heard again</body></message>`)
+      assert.equal((await neighbours.command('sendMessage')).value.body, 'heard again')
+      assert.equal(await frontend.end('SIGTERM'), 0, frontend.log)
+    })
 
   test('a wrong secret is not ready, says why, and does not print it', async () => {
     const port = await freePort()
