@@ -244,15 +244,15 @@ describe('two frontends of one component', () => {
       {
         const { instance } = neighbours
         await using thief = await connectBus({ servers: [nats.url], instance, service: 'frontend', log: silent })
-        const [owner] = thief.owners.processes('frontend').filter(({ process }) => process !== thief.processId)
+        const partition = partitionResource(instance, partitionOf(romeoJid, 32))
+        const owner = await thief.owners.ownerOf(partition)
         assert.ok(owner)
         // Wrongly: it lives on, and every other record is still its own.
         if (frozenMs > 0) frontend.signal('SIGSTOP')
         thief.owners.reportDeath(owner.process)
-        const partition = partitionOf(romeoJid, 32)
-        await using ownership = await thief.owners.acquire(partitionResource(instance, partition))
+        await using ownership = await thief.owners.acquire(partition)
         assert.ok(ownership)
-        await thief.consume(eventLane(instance, partition), eventCodec, ownership, {
+        await thief.consume(eventLane(instance, partitionOf(romeoJid, 32)), eventCodec, ownership, {
           onItem: delivery => delivery.finish(),
           onLost: () => undefined,
         })
