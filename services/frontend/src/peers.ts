@@ -27,8 +27,8 @@ export interface PeerListener {
   onLeaving(process: string): void
   /** That frontend has ended its connection for good. */
   onLeft(process: string): void
-  /** A connection was ended to make room for this process's own. */
-  onRoomMade(): void
+  /** That frontend holds no connection any more in this process's place. */
+  onRoomMade(by: string): void
   /** A resource whose events this process tells spoke to another; `isPresence`: it said that it is available. */
   onHeard(fullJid: string, isPresence: boolean): void
 }
@@ -83,7 +83,7 @@ export class Peers implements Disposable {
       bus.onNotify(instanceTopic(instance, leftWord), payload => {
         if (text(payload) !== bus.processId) listener.onLeft(text(payload))
       }),
-      bus.onNotify(own(roomMadeWord), () => listener.onRoomMade()),
+      bus.onNotify(own(roomMadeWord), payload => listener.onRoomMade(text(payload))),
       bus.onNotify(own(heardWord), payload => {
         const [kind = '', fullJid = ''] = split(text(payload))
         listener.onHeard(fullJid, kind === 'presence')
@@ -119,7 +119,7 @@ export class Peers implements Disposable {
     bus.notify(instanceTopic(instance, what), Buffer.from(bus.processId))
   }
 
-  /** Tells `to` that a connection has ended to make room for its own. */
+  /** Tells `to` that this process holds no connection any more in its place. */
   tellRoomMade(to: string): void {
     const { bus, instance } = this.#options
     bus.notify(processTopic(instance, to, roomMadeWord), Buffer.from(bus.processId))

@@ -185,6 +185,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         recent.lost(fullJid => dispatch.departures.leftAt(fullJid))
         trust.lost()
         isServerGone = dispatch.departures.lost()
+        link.onStreamLost()
       },
       onBarrier: latencyMs => metrics.barrierSeconds.observe(latencyMs / 1_000),
       onDiscarded: (reason, stanzas) => metrics.dropped.inc({ kind: 'stanza', reason }, stanzas),
@@ -254,7 +255,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onJoining: process => link.onJoining(process),
     onLeaving: process => link.onLeaving(process),
     onLeft: process => link.onLeft(process),
-    onRoomMade: () => link.onRoomMade(),
+    onRoomMade: by => link.onRoomMade(by),
     onHeard: (fullJid, isPresence) => dispatch.heard(fullJid, isPresence),
   })
   await link.start()

@@ -1,6 +1,6 @@
 import { instancePrefix, numberOfKey, type Owner, partitionOf, partitionResource } from '@spectrum/bus'
 import type { Component } from '@spectrum/xmpp'
-import { Attendance } from './attendance.ts'
+import { Attendance, type LinkState } from './attendance.ts'
 import type { EventFeed } from './event-feed.ts'
 import type { Link, LinkOptions, Origin } from './link.ts'
 import { PartitionLanes } from './partition-lanes.ts'
@@ -16,17 +16,20 @@ const maxHandedOver = 4
 const offlineMs = 3_000
 /** What nobody has for so long is taken by whoever sees it: frontends may count each other differently for a moment. */
 const orphanMs = 5_000
-/** How long a new frontend waits, with its stream all but let in, for one that holds a connection in its place to end that. */
+/** How long a stream that is all but let in waits for the others to have ended what they hold in its place. */
 const roomMs = 500
+/** The server lets a stream in within this time, or the place is given back to the others. */
+const enteredMs = 2_000
 
 /**
  * For servers that accept several connections for one domain (ejabberd, Openfire): every frontend is connected, and each owns
  * an even share of the event partitions. Which connection a stanza comes in by is the server's choice; with balancing by the
  * sender's bare JID what one user says stays in order.
  *
- * ejabberd balances over a fixed number of connections, and drops what is for one that is missing: while a frontend is missing
- * the others hold connections in its place, and end one when a new one's stream lacks but the handshake. Those of a frontend
- * that is about to stop they make ready in the same way.
+ * ejabberd balances over a fixed number of connections, and drops what is for one that is missing: while a frontend is missing,
+ * or has no stream, the others hold connections in its place, and end one when its stream lacks but the handshake. Those of a
+ * frontend that is about to stop they make ready in the same way. ejabberd never gives a place to a connection that came while
+ * all were taken, so that each stream asks the others before its handshake.
  */
 export class SharedLink implements Link {
   readonly #options: LinkOptions
@@ -36,10 +39,12 @@ export class SharedLink implements Link {
   readonly component: Component
   readonly feed: EventFeed
   readonly #lanes: PartitionLanes
-  readonly #attendance = new Attendance()
+  readonly #attendance: Attendance
   readonly #substitutes: Substitutes
   readonly #roomMade = new WakefulPause()
-  #hasJoined = false
+  /** Who has not answered yet that there is room. */
+  readonly #asked = new Set<string>()
+  #hasBeenOnline = false
   #substituting: Promise<void> = Promise.resolve()
   #subscriptions: Disposable[] = []
   #running: Promise<void> | undefined
@@ -52,6 +57,7 @@ export class SharedLink implements Link {
   constructor(options: LinkOptions) {
     this.#options = options
     const { bus, instance, log } = options
+    this.#attendance = new Attendance(bus.processId)
     this.#substitutes = new Substitutes(beforeHandshake => options.openSubstitute(beforeHandshake))
     const { component, feed } = options.open(
       () => this.#origin,
@@ -94,10 +100,7 @@ export class SharedLink implements Link {
 
   onJoining(process: string): void {
     this.#attendance.joins(process)
-    const before = this.#substitutes.count
-    void this.#substitute().then(() => {
-      if (this.#substitutes.count < before) this.#options.peers.tellRoomMade(process)
-    })
+    void this.#substitute().then(() => this.#options.peers.tellRoomMade(process))
   }
 
   onLeaving(process: string): void {
@@ -110,8 +113,16 @@ export class SharedLink implements Link {
     void this.#substitute()
   }
 
-  onRoomMade(): void {
-    this.#roomMade.wake()
+  onStreamLost(): void {
+    // The stream that is made again asks for its place.
+    if (!this.#stopping.signal.aborted) this.#options.peers.tell('left')
+    this.#pause.wake()
+  }
+
+  onRoomMade(by: string): void {
+    this.#attendance.heard(by)
+    this.#asked.delete(by)
+    if (this.#asked.size === 0) this.#roomMade.wake()
   }
 
   pause(isPaused: boolean): void {
@@ -123,7 +134,8 @@ export class SharedLink implements Link {
   async start(): Promise<void> {
     const { bus, instance } = this.#options
     this.#subscriptions = [
-      bus.owners.onDeath(() => {
+      bus.owners.onDeath(process => {
+        this.#attendance.left(process)
         void this.#substitute()
         this.#pause.wake()
       }),
@@ -159,13 +171,19 @@ export class SharedLink implements Link {
     this.#setActive(false)
   }
 
-  /** The first stream of this process may replace one that is held in its place; later ones are this process's own place. */
+  /** Asks the others to end what they hold in this process's place, and waits until they have. */
   async #awaitRoom(): Promise<void> {
-    if (this.#hasJoined) return
-    this.#hasJoined = true
-    if (this.#others().length === 0) return
-    this.#options.peers.tell('joining')
+    const { bus, peers } = this.#options
+    this.#asked.clear()
+    for (const { process } of this.#others()) this.#asked.add(process)
+    // Without NATS nobody could be asked, and nobody could answer.
+    if (this.#asked.size === 0 || !bus.isConnected) return
+    peers.tell('joining')
     await this.#roomMade.for(roomMs)
+    // The secret may be wrong, or the server not have the component.
+    setTimeout(() => {
+      if (!this.component.isOnline && !this.#stopping.signal.aborted) peers.tell('left')
+    }, enteredMs).unref()
   }
 
   async #run(): Promise<void> {
@@ -184,6 +202,7 @@ export class SharedLink implements Link {
     const { isOnline } = this.component
     const now = performance.now()
     if (isOnline) this.#offlineSince = now
+    if (isOnline && !this.#isActive) this.#attendance.returned()
     this.#tell()
     const members = this.#members()
     this.#setActive(isOnline)
@@ -247,10 +266,11 @@ export class SharedLink implements Link {
   /** Holds the connections of frontends that are missing, each that is there an even share, until this one stops. */
   #substitute(): Promise<void> {
     return this.#hold(() => {
-      if (!this.component.isOnline || this.#stopping.signal.aborted) return undefined
       const { processId } = this.#options.bus
       const [members, others] = [this.#members(), this.#others()]
+      // Also before there is a stream: it learns how many there were.
       const missing = this.#attendance.missing(members, others)
+      if (!this.component.isOnline || this.#stopping.signal.aborted) return undefined
       const now = fairShare(missing, members, processId)
       return { now, soon: fairShare(missing + this.#attendance.leaving(others), members, processId) - now }
     })
@@ -274,7 +294,9 @@ export class SharedLink implements Link {
       onSubstitutes(count)
       log.info({ connections: count }, 'connections are held in place of frontends that are missing')
     }
-    this.#substituting = this.#substituting.then(adjust)
+    this.#substituting = this.#substituting
+      .then(adjust)
+      .catch((error: unknown) => log.warn({ err: error }, 'connections of missing frontends could not be adjusted'))
     return this.#substituting
   }
 
@@ -294,11 +316,18 @@ export class SharedLink implements Link {
 
   /** Says in the heartbeat whether this process takes a share. */
   #tell(): void {
-    const link = this.component.isOnline && !this.#stopping.signal.aborted ? 'shared' : 'away'
+    const link = this.#state()
     const { most } = this.#attendance
     if (this.#info === `${link} ${most}`) return
     this.#info = `${link} ${most}`
     this.#options.bus.owners.setInfo({ link, most })
+  }
+
+  #state(): LinkState {
+    if (this.#stopping.signal.aborted) return this.component.isOnline ? 'leaving' : 'away'
+    if (!this.component.isOnline) return this.#hasBeenOnline ? 'away' : 'starting'
+    this.#hasBeenOnline = true
+    return 'shared'
   }
 
   #setActive(isActive: boolean): void {

@@ -22,6 +22,13 @@ export class Frontend implements AsyncDisposable {
   }
 
   static async start(surroundings: Surroundings, extra: readonly string[] = []): Promise<Frontend> {
+    const frontend = await Frontend.launch(surroundings, extra)
+    await waitUntil(() => frontend.isReady(), { deadlineMs: 30_000, describe: () => frontend.log })
+    return frontend
+  }
+
+  /** Does not wait until it is ready. */
+  static async launch(surroundings: Surroundings, extra: readonly string[] = []): Promise<Frontend> {
     const port = await freePort()
     // A secret never stands among the arguments of a process.
     const flags = flagsOf(surroundings).filter(flag => !flag.startsWith('--service.password='))
@@ -30,9 +37,7 @@ export class Frontend implements AsyncDisposable {
       env: { ...process.env, SPECTRUM_SERVICE_PASSWORD: surroundings.secret },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
-    const frontend = new Frontend(child, `http://127.0.0.1:${port}`)
-    await waitUntil(() => frontend.isReady(), { deadlineMs: 30_000, describe: () => frontend.log })
-    return frontend
+    return new Frontend(child, `http://127.0.0.1:${port}`)
   }
 
   async isReady(): Promise<boolean> {

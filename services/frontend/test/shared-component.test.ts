@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { MessageReceived } from '@spectrum/messages'
-import { type EjabberdServer, type NatsServer, startEjabberd, startNats, waitUntil, XmppClient } from '@spectrum/stack'
+import {
+  type EjabberdServer,
+  freePort,
+  type NatsServer,
+  startEjabberd,
+  startNats,
+  waitUntil,
+  XmppClient,
+} from '@spectrum/stack'
 import { Frontend } from './frontend-child.ts'
 import { Neighbours } from './neighbours.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 const jid = 'irc.localhost'
 const secret = 'hush-hush-9000'
@@ -28,10 +38,9 @@ describe('frontends that share the connections of ejabberd', () => {
     await nats?.[Symbol.asyncDispose]()
     await ejabberd?.[Symbol.asyncDispose]()
   })
-  const start = () =>
-    Frontend.start({ jid, secret, natsUrl: nats.url, componentPort: ejabberd.componentPort }, [
-      '--frontend.connections=many',
-    ])
+  const many = ['--frontend.connections=many']
+  const surroundings = (componentPort: number) => ({ jid, secret, natsUrl: nats.url, componentPort })
+  const start = (port = ejabberd.componentPort) => Frontend.start(surroundings(port), many)
   const owns = (frontend: Frontend, partitions: number) =>
     waitUntil(async () => (await frontend.metric('frontend_partitions')) === partitions, {
       deadlineMs: 60_000,
@@ -138,5 +147,63 @@ describe('frontends that share the connections of ejabberd', () => {
     }
     assert.equal(await third.end('SIGTERM'), 0, third.log)
     assert.equal(await fourth.end('SIGTERM'), 0, fourth.log)
+  })
+
+  /** Two frontends that share; the other one reaches ejabberd by a proxy. */
+  const startTwo = async (resources: AsyncDisposableStack) => {
+    const first = resources.use(await start())
+    await owns(first, 32)
+    const proxy = resources.use(await TcpProxy.start(ejabberd.componentPort))
+    const second = resources.use(await start(proxy.port))
+    await Promise.all([owns(first, 16), owns(second, 16)])
+    return { first, second, proxy }
+  }
+
+  test('one that lives and has lost its way to the server is substituted, and gets its place back', async context => {
+    await using resources = new AsyncDisposableStack()
+    const { first, second, proxy } = await startTwo(resources)
+    const { port } = proxy
+    const cutAt = performance.now()
+    await proxy[Symbol.asyncDispose]()
+    await holds(first, 1)
+    context.diagnostic(`both places were filled ${Math.round(performance.now() - cutAt)} ms after the cut`)
+    assert.ok(performance.now() - cutAt < 5_000, 'it is less than a second')
+    await owns(first, 32)
+    resources.use(await TcpProxy.start(ejabberd.componentPort, port))
+    await Promise.all([owns(second, 16), holds(first, 0)])
+    const before = await second.metric('frontend_stanzas_received_total')
+    const clients = await Promise.all(
+      names.map(name =>
+        XmppClient.connect({ port: ejabberd.clientPort, domain: 'localhost', name, password: 'secret', resource: 'x' }),
+      ),
+    )
+    for (const client of clients) {
+      client.sends(`<message to="nurse@${jid}" type="chat"><body>after the cut</body></message>`)
+      assert.equal((await neighbours.command('sendMessage', client.bareJid)).value.body, 'after the cut')
+    }
+    assert.ok((await second.metric('frontend_stanzas_received_total')) > before, 'its connection is one of those')
+    for (const client of clients) await client[Symbol.asyncDispose]()
+  })
+
+  test('one that cannot reach the server takes nobody’s place, and one that died as soon as it came has none', async () => {
+    await using first = await start()
+    await owns(first, 32)
+    {
+      await using second = await start()
+      await Promise.all([owns(first, 16), owns(second, 16)])
+      const killedAt = performance.now()
+      await second.end('SIGKILL')
+      await holds(first, 1)
+      assert.ok(performance.now() - killedAt < 7_500, 'it is about a second')
+    }
+    await using stranger = await Frontend.launch(surroundings(await freePort()), many)
+    await waitUntil(() => stranger.log.includes('component connection failed'), {
+      deadlineMs: 30_000,
+      describe: () => stranger.log,
+    })
+    for (let look = 0; look < 50; look++) {
+      assert.equal(await first.metric('frontend_substitute_connections'), 1)
+      await delay(100)
+    }
   })
 })

@@ -6,6 +6,7 @@ const line = (text: string) => `:romeo!~u@loopback PRIVMSG #balcony :${text}`
 
 test('juliet answers what is said and done, without control characters', () => {
   assert.equal(answerTo(line('hello')), 'romeo: hello? So it is on IRC, too.')
+  assert.equal(answerTo(line('anybody?')), 'romeo: anybody? So it is on IRC, too.')
   assert.equal(answerTo(line('\u0001ACTION waves\u0001')), 'romeo: waves? So it is on IRC, too.')
   assert.equal(answerTo(line('a \u0002bold\u000f word')), 'romeo: a bold word? So it is on IRC, too.')
   assert.equal(answerTo(line('\u0001VERSION\u0001')), undefined)

@@ -63,7 +63,7 @@ export function answerTo(line: string): string | undefined {
   const isCtcp = said.charCodeAt(0) === 1
   const action = isCtcp ? /^.ACTION (.*)$/su.exec(said)?.[1] : said
   const plain = action?.replaceAll(/\p{Cc}/gu, '')
-  return plain ? `${nick}: ${cut(plain)}? So it is on IRC, too.` : undefined
+  return plain ? `${nick}: ${cut(plain)}${/[.!?…]$/.test(plain) ? '' : '?'} So it is on IRC, too.` : undefined
 }
 
 /** At a character, never inside one. */
