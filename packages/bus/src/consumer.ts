@@ -258,7 +258,12 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   #decode({ data, sequence }: StreamMessage): T[] | undefined {
     try {
       const items = this.#codec.decode(data)
-      if (items.length <= positionsPerMessage) return items
+      // Nobody publishes an empty one: it is something else that happens to decode.
+      if (items.length > 0 && items.length <= positionsPerMessage) return items
+      this.#context.connection.log.error(
+        { lane: this.#lane.key, sequence, items: items.length },
+        'a batch has no items, or too many',
+      )
     } catch (error) {
       this.#context.connection.log.error({ err: error, lane: this.#lane.key, sequence }, 'a batch cannot be decoded')
     }

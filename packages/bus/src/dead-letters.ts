@@ -6,6 +6,10 @@ import { deadSubject } from './subjects.ts'
 const maxWaiting = 64
 const attempts = 10
 const timeoutMs = 1000
+/** More than the headers of a letter take: an address has 3,071 bytes at most (RFC 7622). */
+const headersBytes = 4_096
+/** Of a server that does not tell. */
+const defaultMaxPayload = 1_048_576
 
 /** What is put aside, and what an operator must know of it. */
 export interface DeadLetter {
@@ -50,9 +54,13 @@ export class DeadLetters {
     if (sequence !== undefined) headers.set('Spectrum-Sequence', String(sequence))
     headers.set('Spectrum-Reason', reason)
     if (user !== undefined) headers.set('Spectrum-User', user.replaceAll(/[\r\n]/g, ' '))
+    // With these headers it may be larger than the server takes: its beginning tells what it was.
+    const room = (this.#connection.nc.info?.max_payload ?? defaultMaxPayload) - headersBytes
+    if (data.length > room) headers.set('Spectrum-Whole-Bytes', String(data.length))
+    const kept = data.subarray(0, room)
     for (let attempt = 1; ; attempt++) {
       try {
-        const reply = await this.#connection.request(this.#subject, data, timeoutMs, headers)
+        const reply = await this.#connection.request(this.#subject, kept, timeoutMs, headers)
         parseApiReply(reply.data)
         this.#connection.log.error({ lane, sequence, reason }, 'a batch or item was put on the dead stream')
         return

@@ -118,7 +118,7 @@ export class RequestBroker {
     } catch (error) {
       if (!(error instanceof NetworkError))
         this.#log.error({ err: error, method: method.name }, 'a request handler failed unexpectedly')
-      this.#connection.count('bus_requests_failed', { method: method.name, code: NetworkError.from(error).code })
+      this.#connection.count('bus_requests_failed', { method: method.name, reason: NetworkError.from(error).code })
       message.respond('', { headers: failureHeaders(NetworkError.from(error)) })
     } finally {
       clearTimeout(timer)

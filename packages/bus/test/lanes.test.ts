@@ -277,6 +277,30 @@ test('a batch that does not decode, and an item whose handler throws, go to the 
   assert.deepEqual(JSON.parse(await stored(2)), [{ user: 'u', n: 1 }])
 })
 
+test('a batch without items, and one as large as the server takes, go to the dead stream as well', async () => {
+  await using own = await startServer()
+  await using worker = await openBus(own.url)
+  const lane = commandLane(instance, 1)
+  const { got, consumer } = await collect(worker, lane)
+  await using nc = await connect({ port: own.port })
+  const largest = Buffer.alloc((nc.info?.max_payload ?? 0) - 100, 0xff)
+  nc.publish(publishSubject(lane, 'router'), '[]')
+  nc.publish(publishSubject(lane, 'router'), largest)
+  await until(() => worker.counts.get('bus_dead undecodable-batch') === 2 && consumer.unfinished === 0)
+  const stored = async (seq: number) => {
+    const reply = await nc.request(jetStreamApi.getMessage(deadStream(instance)), JSON.stringify({ seq }))
+    const { message } = reply.json<{ message: { data: string; hdrs: string } }>()
+    return { data: Buffer.from(message.data, 'base64'), headers: Buffer.from(message.hdrs, 'base64').toString() }
+  }
+  const bodies = [await stored(1), await stored(2)].sort((a, b) => a.data.length - b.data.length)
+  assert.equal(bodies[0]?.data.toString(), '[]')
+  const cut = bodies[1]
+  assert.ok(cut && cut.data.length > 1_000_000 && cut.data.equals(largest.subarray(0, cut.data.length)))
+  assert.match(cut.headers, new RegExp(`Spectrum-Whole-Bytes: ${largest.length}`))
+  assert.equal(worker.counts.get('bus_dropped dead-stream-unavailable') ?? 0, 0)
+  assert.equal(got.length, 0)
+})
+
 test('a batch sent again is dropped although the server forgot its id; a new life of the publisher is not', async () => {
   await using own = await startServer()
   await using worker = await openBus(own.url)
