@@ -5,7 +5,7 @@ import type { EventFeed } from './event-feed.ts'
 import type { PeerListener, Peers } from './peers.ts'
 
 /** Who speaks to the XMPP server, and to whom events are told by which frontend. */
-export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'onLeaving' | 'onLeft' | 'onRoomMade'> {
+export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'onLeaving' | 'onLeft' | 'onRoom'> {
   /** The component while this process has one. */
   readonly component: Component | undefined
   readonly feed: EventFeed | undefined

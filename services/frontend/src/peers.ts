@@ -27,8 +27,8 @@ export interface PeerListener {
   onLeaving(process: string): void
   /** That frontend has ended its connection for good. */
   onLeft(process: string): void
-  /** That frontend holds no connection any more in this process's place. */
-  onRoomMade(by: string): void
+  /** That frontend holds no connection any more in this process's place; `isMade`: it has ended one. */
+  onRoom(by: string, isMade: boolean): void
   /** A resource whose events this process tells spoke to another; `isPresence`: it said that it is available. */
   onHeard(fullJid: string, isPresence: boolean): void
 }
@@ -40,7 +40,7 @@ const takeOverWord = 'take-over'
 const joiningWord = 'joining'
 const leavingWord = 'leaving'
 const leftWord = 'left'
-const roomMadeWord = 'room-made'
+const roomWord = 'room'
 const heardWord = 'heard'
 
 /** Who speaks and speaks again is told of once in so long. */
@@ -83,7 +83,10 @@ export class Peers implements Disposable {
       bus.onNotify(instanceTopic(instance, leftWord), payload => {
         if (text(payload) !== bus.processId) listener.onLeft(text(payload))
       }),
-      bus.onNotify(own(roomMadeWord), payload => listener.onRoomMade(text(payload))),
+      bus.onNotify(own(roomWord), payload => {
+        const [by = '', word] = text(payload).split(' ')
+        listener.onRoom(by, word === 'made')
+      }),
       bus.onNotify(own(heardWord), payload => {
         const [kind = '', fullJid = ''] = split(text(payload))
         listener.onHeard(fullJid, kind === 'presence')
@@ -119,10 +122,10 @@ export class Peers implements Disposable {
     bus.notify(instanceTopic(instance, what), Buffer.from(bus.processId))
   }
 
-  /** Tells `to` that this process holds no connection any more in its place. */
-  tellRoomMade(to: string): void {
+  /** Tells `to` that this process holds no connection any more in its place; `isMade`: it has ended one. */
+  tellRoom(to: string, isMade: boolean): void {
     const { bus, instance } = this.#options
-    bus.notify(processTopic(instance, to, roomMadeWord), Buffer.from(bus.processId))
+    bus.notify(processTopic(instance, to, roomWord), Buffer.from(`${bus.processId} ${isMade ? 'made' : 'none'}`))
   }
 
   /** A resource spoke: who tells its events, where that is another, knows from this that it is there. */

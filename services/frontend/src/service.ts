@@ -255,7 +255,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onJoining: process => link.onJoining(process),
     onLeaving: process => link.onLeaving(process),
     onLeft: process => link.onLeft(process),
-    onRoomMade: by => link.onRoomMade(by),
+    onRoom: (by, isMade) => link.onRoom(by, isMade),
     onHeard: (fullJid, isPresence) => dispatch.heard(fullJid, isPresence),
   })
   await link.start()

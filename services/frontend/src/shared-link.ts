@@ -100,7 +100,8 @@ export class SharedLink implements Link {
 
   onJoining(process: string): void {
     this.#attendance.joins(process)
-    void this.#substitute().then(() => this.#options.peers.tellRoomMade(process))
+    const before = this.#substitutes.count
+    void this.#substitute().then(() => this.#options.peers.tellRoom(process, this.#substitutes.count < before))
   }
 
   onLeaving(process: string): void {
@@ -119,10 +120,11 @@ export class SharedLink implements Link {
     this.#pause.wake()
   }
 
-  onRoomMade(by: string): void {
+  onRoom(by: string, isMade: boolean): void {
     this.#attendance.heard(by)
     this.#asked.delete(by)
-    if (this.#asked.size === 0) this.#roomMade.wake()
+    // A place is empty from now on; of those that do not answer some have died.
+    if (isMade || this.#asked.size === 0) this.#roomMade.wake()
   }
 
   pause(isPaused: boolean): void {

@@ -105,7 +105,7 @@ export class SingleLink implements Link {
     // Only where the server takes several connections.
   }
 
-  onRoomMade(): void {
+  onRoom(): void {
     // Only where the server takes several connections.
   }
 
