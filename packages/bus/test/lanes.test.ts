@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { connect, headers } from '@nats-io/transport-node'
+import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
 import { commandLane, connectBus, type Delivery, ItemTooLargeError, type Lane, LaneFullError } from '../src/index.ts'
 import { deadStream, jetStreamApi, publishSubject } from '../src/subjects.ts'
 import { startServer, type TestServer } from './nats-server.ts'
@@ -250,6 +250,13 @@ test('a publisher is bounded while NATS is away, says when it is relieved, and r
   assert.deepEqual(out.backlog, { items: 0, bytes: 0 })
 })
 
+/** What was put aside as the first, the second … */
+async function deadLetter(nc: NatsConnection, seq: number): Promise<{ data: Buffer; headers: string }> {
+  const reply = await nc.request(jetStreamApi.getMessage(deadStream(instance)), JSON.stringify({ seq }))
+  const { message } = reply.json<{ message: { data: string; hdrs: string } }>()
+  return { data: Buffer.from(message.data, 'base64'), headers: Buffer.from(message.hdrs, 'base64').toString() }
+}
+
 test('a batch that does not decode, and an item whose handler throws, go to the dead stream', async () => {
   await using own = await startServer()
   await using publisher = await openBus(own.url, { service: 'router' })
@@ -268,13 +275,8 @@ test('a batch that does not decode, and an item whose handler throws, go to the 
   await until(() => consumer.unfinished === 0)
   assert.equal(worker.counts.get('bus_dead undecodable-batch'), 1)
   assert.equal(worker.counts.get('bus_dead handler-failed'), 1)
-  const stored = async (seq: number) => {
-    const reply = await nc.request(jetStreamApi.getMessage(deadStream(instance)), JSON.stringify({ seq }))
-    const { message } = reply.json<{ message: { data: string } }>()
-    return Buffer.from(message.data, 'base64').toString()
-  }
-  assert.equal(await stored(1), 'no batch')
-  assert.deepEqual(JSON.parse(await stored(2)), [{ user: 'u', n: 1 }])
+  assert.equal((await deadLetter(nc, 1)).data.toString(), 'no batch')
+  assert.deepEqual(JSON.parse((await deadLetter(nc, 2)).data.toString()), [{ user: 'u', n: 1 }])
 })
 
 test('a batch without items, and one as large as the server takes, go to the dead stream as well', async () => {
@@ -287,12 +289,7 @@ test('a batch without items, and one as large as the server takes, go to the dea
   nc.publish(publishSubject(lane, 'router'), '[]')
   nc.publish(publishSubject(lane, 'router'), largest)
   await until(() => worker.counts.get('bus_dead undecodable-batch') === 2 && consumer.unfinished === 0)
-  const stored = async (seq: number) => {
-    const reply = await nc.request(jetStreamApi.getMessage(deadStream(instance)), JSON.stringify({ seq }))
-    const { message } = reply.json<{ message: { data: string; hdrs: string } }>()
-    return { data: Buffer.from(message.data, 'base64'), headers: Buffer.from(message.hdrs, 'base64').toString() }
-  }
-  const bodies = [await stored(1), await stored(2)].sort((a, b) => a.data.length - b.data.length)
+  const bodies = [await deadLetter(nc, 1), await deadLetter(nc, 2)].sort((a, b) => a.data.length - b.data.length)
   assert.equal(bodies[0]?.data.toString(), '[]')
   const cut = bodies[1]
   assert.ok(cut && cut.data.length > 1_000_000 && cut.data.equals(largest.subarray(0, cut.data.length)))

@@ -16,6 +16,7 @@ export interface StreamOptions {
   readonly port: number
   /** The component's JID. */
   readonly domain: string
+  /** Shared secret of XEP-0114. */
   readonly secret: string
   readonly limits: ParserLimits
   readonly log: StreamLog

@@ -1,29 +1,16 @@
-import { ComponentStream, type StreamLog } from './component-stream.ts'
+import { ComponentStream, type StreamOptions } from './component-stream.ts'
 import { ConfirmedOutput, type Discarded, type OutputItem } from './confirmed-output.ts'
 import type { Element } from './element.ts'
 
-export interface ComponentOptions {
-  readonly host: string
-  readonly port: number
-  /** The component's JID. */
-  readonly domain: string
-  /** Shared secret of XEP-0114. */
-  readonly secret: string
+export interface ComponentOptions extends Omit<StreamOptions, 'limits'> {
   /** Resource of the component's JID that this process speaks as; unique among its processes. */
   readonly resource: string
   /** Bytes of one stanza, in and out. Default 262,144. */
   readonly maxStanzaBytes?: number
   /** Levels of elements in one stanza. Default 64. */
   readonly maxDepth?: number
-  readonly log: StreamLog
   /** Milliseconds, monotonic. Default performance.now. */
   readonly now?: () => number
-  readonly random?: () => number
-  /**
-   * Called when a stream stands, before the handshake that asks the server for the domain: it waits until this fulfils, which
-   * must not reject. Default: at once.
-   */
-  readonly beforeHandshake?: () => Promise<void>
   /** One stanza from the server. One that was too deep or too large comes without children: see `excessOf`. Must not throw. */
   onStanza(stanza: Element): void
   /** There is a stream. `failures`: tries in vain since the last one. */

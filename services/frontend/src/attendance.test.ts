@@ -105,6 +105,15 @@ describe('attendance', () => {
     assert.equal(attendance.missing(['a'], away), 0, 'the time begins anew')
   })
 
+  test('who lost a stream, came back unheard and is about to leave has its place until it has left', () => {
+    const attendance = aware()
+    attendance.missing(['a', 'b'], [peer('b')])
+    attendance.left('b')
+    assert.equal(attendance.missing(['a', 'b'], [peer('b')]), 0)
+    attendance.leaves('b')
+    assert.equal(attendance.missing(['a'], [peer('b')]), 0)
+  })
+
   test('who is about to leave says so for as long as that takes', () => {
     const clock = { now: 0 }
     const attendance = aware(() => clock.now)

@@ -56,6 +56,8 @@ export class Attendance {
 
   /** That frontend is about to end its connection for good. */
   leaves(process: string): void {
+    // It may have lost a stream before and come back unheard.
+    this.#left.delete(process)
     this.#leaving.add(process)
   }
 

@@ -203,8 +203,11 @@ export class SharedLink implements Link {
     const { bus, partitions } = this.#options
     const { isOnline } = this.component
     const now = performance.now()
-    if (isOnline) this.#offlineSince = now
-    if (isOnline && !this.#isActive) this.#attendance.returned()
+    if (isOnline) {
+      this.#offlineSince = now
+      this.#hasBeenOnline = true
+      if (!this.#isActive) this.#attendance.returned()
+    }
     this.#tell()
     const members = this.#members()
     this.#setActive(isOnline)
@@ -327,9 +330,8 @@ export class SharedLink implements Link {
 
   #state(): LinkState {
     if (this.#stopping.signal.aborted) return this.component.isOnline ? 'leaving' : 'away'
-    if (!this.component.isOnline) return this.#hasBeenOnline ? 'away' : 'starting'
-    this.#hasBeenOnline = true
-    return 'shared'
+    if (this.component.isOnline) return 'shared'
+    return this.#hasBeenOnline ? 'away' : 'starting'
   }
 
   #setActive(isActive: boolean): void {

@@ -4,7 +4,7 @@ import { isOpen, type Ledger } from '../ledger.ts'
 import { nothingDoubled } from '../limits.ts'
 import type { Fault, Scene } from '../run.ts'
 import { allConnected } from '../system.ts'
-import { frontendGone, killActive } from './services.ts'
+import { endActive, frontendGone } from './services.ts'
 
 /** ejabberd drops what is for a connection that is missing: how long a place may be empty when another one takes it. */
 const changeMs = 400
@@ -15,7 +15,7 @@ const apartMs = 500
 async function replaceActive(scene: Scene, signal: NodeJS.Signals): Promise<void> {
   const { system, load, note, miss } = scene
   const { frontends } = system.gateway
-  const active = await killActive(scene, signal)
+  const active = await endActive(scene, signal)
   const survivors = frontends.filter(frontend => frontend !== active)
   await waitUntil(
     async () => (await system.sum(survivors, 'spectrum_frontend_substitute_connections')) === frontends.length - 1,

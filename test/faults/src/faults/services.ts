@@ -19,7 +19,7 @@ export const frontendGone: readonly Limit[] = [
 ]
 
 /** Ends the frontend that is active, or one of them. */
-export async function killActive(
+export async function endActive(
   { system, note, strikes }: Scene,
   signal: NodeJS.Signals = 'SIGKILL',
 ): Promise<ServiceProcess> {
@@ -35,7 +35,7 @@ export const killFrontend: Fault = {
   topology: {},
   isShort: true,
   async inject(scene) {
-    await killActive(scene)
+    await endActive(scene)
   },
   limits: frontendGone,
 }
