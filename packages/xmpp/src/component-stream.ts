@@ -69,6 +69,9 @@ export class ComponentStream {
   #isOnline = false
   #isStopped = false
   #isPaused = false
+  #isStarted = false
+  /** The last try came as far as the handshake. */
+  #hasReached = false
   #attempt = 0
   /** Connections begun since the last stream. */
   #tries = 0
@@ -106,8 +109,22 @@ export class ComponentStream {
   }
 
   start(): void {
+    this.#isStarted = true
     // A failure is told by the entity's `error` and `disconnect` as well, which is where it is dealt with.
     this.#entity.reconnect.reconnect().catch(() => undefined)
+  }
+
+  /**
+   * Others are known to reach the server: where the last try did not, the next is made at once. True when a try is under way
+   * then that may come as far as the handshake.
+   */
+  hurry(): boolean {
+    if (!this.#isStarted || this.#isStopped || this.#isOnline || this.#hasReached) return false
+    if (this.#entity.status === 'disconnect') {
+      this.#entity.reconnect.delay = 0
+      this.#entity.reconnect.scheduleReconnect()
+    }
+    return true
   }
 
   /** Writes to the socket as it stands; the caller answers for the XML. Only while online. */
@@ -244,6 +261,7 @@ export class ComponentStream {
 
   #onConnecting(): void {
     this.#early = []
+    this.#hasReached = false
     this.#tries++
     // What the next disconnect waits; the library reads it then.
     this.#entity.reconnect.delay = this.#nextDelay()
@@ -259,6 +277,7 @@ export class ComponentStream {
 
   async #shakeHands(authenticate: () => Promise<void>): Promise<void> {
     const { beforeHandshake } = this.#options
+    this.#hasReached = true
     if (beforeHandshake !== undefined) {
       const { socket } = this.#entity
       clearTimeout(this.#watchdog)

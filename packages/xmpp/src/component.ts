@@ -102,6 +102,11 @@ export class Component {
     this.#stream.start()
   }
 
+  /** See {@link ComponentStream.hurry}. */
+  hurry(): boolean {
+    return this.#stream.hurry()
+  }
+
   /**
    * Queues; leaves with the others of this turn of the event loop, now or when there is a stream. Order is kept. Returns how
    * many stanzas were taken; one that is too large is not, and an item of which nothing is left is confirmed at once.

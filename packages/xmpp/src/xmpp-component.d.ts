@@ -12,7 +12,7 @@ declare module '@xmpp/component' {
     timeout: number
     Socket: new () => Socket
     Parser: new () => EventEmitter
-    reconnect: { delay: number; reconnect(): Promise<void>; stop(): void }
+    reconnect: { delay: number; scheduleReconnect(): void; reconnect(): Promise<void>; stop(): void }
     write(text: string): Promise<void>
     _onElement(element: Element): void
     _onData(data: string | Buffer): void

@@ -23,9 +23,10 @@ export class UnrulyServer implements AsyncDisposable {
     server.on('connection', socket => this.#onConnection(socket))
   }
 
-  static async start(): Promise<UnrulyServer> {
+  /** @param port - to listen on; a free one by default */
+  static async start(port = 0): Promise<UnrulyServer> {
     const server = createServer()
-    server.listen(0, '127.0.0.1')
+    server.listen(port, '127.0.0.1')
     await once(server, 'listening')
     return new UnrulyServer(server)
   }

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { waitUntil } from '@spectrum/stack'
+import { freePort, waitUntil } from '@spectrum/stack'
 import { ComponentStream } from '../src/component-stream.ts'
 import { Component, type ComponentOptions, type Element, textOf } from '../src/index.ts'
 import { UnrulyServer } from './server.ts'
 
-function connect(context: TestContext, server: UnrulyServer, change: Partial<ComponentOptions> = {}) {
+function connect(
+  context: TestContext,
+  server: Pick<UnrulyServer, 'port' | 'secret'>,
+  change: Partial<ComponentOptions> = {},
+) {
   const stanzas: Element[] = []
   const lines: string[] = []
   const component = new Component({
@@ -64,6 +68,35 @@ describe('a component of a server that misbehaves', { concurrency: true }, () =>
     asked[1]?.()
     await waitUntil(() => component.isOnline)
     assert.equal(server.sockets.length, 1)
+  })
+
+  test('tries again at once when others are known to reach the server, unless it was refused', async context => {
+    const port = await freePort()
+    let handshakes = 0
+    const { component, lines } = connect(
+      context,
+      { port, secret: 'open sesame' },
+      { beforeHandshake: async () => void handshakes++ },
+    )
+    assert.equal(component.hurry(), true, 'the first try is under way')
+    await waitUntil(() => lines.includes('component connection failed'))
+    // With random = 0 tries are 125 ms apart at first, and 1.4 s from the seventh on.
+    await delay(4_000)
+    await using server = await UnrulyServer.start(port)
+    const begun = performance.now()
+    assert.equal(component.hurry(), true)
+    await waitUntil(() => component.isOnline, { everyMs: 5 })
+    assert.ok(performance.now() - begun < 500)
+    assert.equal(component.hurry(), false, 'it is connected')
+
+    server.isMute = true
+    server.hangUp()
+    await waitUntil(() => handshakes === 2)
+    // Two whom the server refuses would hurry each other without an end.
+    assert.equal(component.hurry(), false)
+    server.hangUp()
+    await waitUntil(() => handshakes === 3)
+    assert.equal(component.hurry(), false)
   })
 
   test('stops while it may not ask for the domain yet', async context => {

@@ -4,6 +4,7 @@ import type { Logger } from '@spectrum/network'
 import { startSpan } from '@spectrum/service-kit'
 import { addressTo, type Component, escapeAttribute, escapeText } from '@spectrum/xmpp'
 import type { Addresses } from './addresses.ts'
+import type { AwaitedPeople } from './awaited-people.ts'
 import type { FrontendMetrics } from './metrics.ts'
 import type { Placements } from './placements.ts'
 import type { RecentLines, RoomLine } from './recent-lines.ts'
@@ -18,6 +19,7 @@ export interface EventFeedOptions {
   readonly addresses: Addresses
   readonly placements: Placements
   readonly trust: ResourceTrust
+  readonly people: AwaitedPeople
   readonly recent: RecentLines
   readonly returned: ReturnedLines
   readonly metrics: FrontendMetrics
@@ -49,7 +51,7 @@ interface LaneState {
 
 /** How often a feed that had to hold back looks whether it may go on. */
 const holdMs = 100
-/** Bytes of events that wait for resources to answer; beyond it the lanes are read no further. */
+/** Bytes of events that wait for resources to answer, or for people to come back; beyond it the lanes are read no further. */
 const maxHeldBytes = 16 * 1024 * 1024
 /** What is told so late after a new stream says when it was said (XEP-0203). */
 const lateMs = 5_000
@@ -134,7 +136,8 @@ export class EventFeed {
   }
 
   get #isFull(): boolean {
-    return this.#component.isCongested || this.#options.trust.heldBytes > maxHeldBytes
+    const { trust, people } = this.#options
+    return this.#component.isCongested || trust.heldBytes + people.heldBytes > maxHeldBytes
   }
 
   #onItem(delivery: Delivery<Event>, state: LaneState): void {
@@ -215,10 +218,11 @@ export class EventFeed {
   /** To those who are there at once, to the others when they have answered. The event is done when all have it. */
   #route(telling: Telling, resources: readonly string[], deaths: number): void {
     if (this.#isClosed || telling.state.isClosed) return telling.abandon()
-    const { trust, returned } = this.#options
+    const { trust, people, returned } = this.#options
     const { event } = telling
     const { user } = event
-    const isTrusted = (resource: string) => resource === '' || trust.isTrusted(`${user}/${resource}`)
+    const isTrusted = (resource: string) =>
+      resource === '' ? !people.isAwaited(user) : trust.isTrusted(`${user}/${resource}`)
     const isAbsent = (resource: string) => {
       const line = returned.hasAbsentees ? roomLineOf(event, resource) : undefined
       return line !== undefined && returned.isAbsent(line)
@@ -229,17 +233,16 @@ export class EventFeed {
     }
     const parts = divided(telling, resources.length)
     for (const resource of resources) {
-      const fullJid = `${user}/${resource}`
+      const held = () => ({
+        order: telling.order,
+        bytes: eventCodec.sizeOf(event),
+        release: () => this.#route(parts, [resource], Math.max(deaths, again)),
+        giveBack: () => this.#giveBack(parts, resource),
+      })
       if (isAbsent(resource)) this.#giveBack(parts, resource)
       else if (isTrusted(resource)) this.#send(parts, [resource], deaths)
-      else {
-        trust.hold(fullJid, {
-          order: telling.order,
-          bytes: eventCodec.sizeOf(event),
-          release: () => this.#route(parts, [resource], Math.max(deaths, again)),
-          giveBack: () => this.#giveBack(parts, resource),
-        })
-      }
+      else if (resource === '') people.hold(user, held())
+      else trust.hold(`${user}/${resource}`, held())
     }
   }
 
@@ -294,7 +297,7 @@ export class EventFeed {
     if (this.#isClosed || state.isClosed) return telling.abandon()
     const line = roomLineOf(event, resource)
     if (line !== undefined) this.#options.returned.give(line, 'unverified', () => telling.done())
-    else if (event.event?.$case === 'messageReceived') this.#send(telling, bareOnly, again)
+    else if (event.event?.$case === 'messageReceived') this.#route(telling, bareOnly, again)
     else {
       // Presence and the like is told anew when somebody is there again.
       this.#options.metrics.dropped.inc({ kind: 'event', reason: 'resource-is-gone' })

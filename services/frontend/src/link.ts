@@ -14,6 +14,8 @@ export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'o
   start(): Promise<void>
   /** Hands over: what was written is confirmed, and what was read is durable before others read on. */
   stop(): Promise<void>
+  /** The component has a stream. */
+  onStreamOpened(): void
   /** The component's stream is gone, and connects again. */
   onStreamLost(): void
   /** Reads no more from the XMPP server, or goes on. */

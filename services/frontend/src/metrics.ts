@@ -35,7 +35,7 @@ export function defineFrontendMetrics(registry: Registry) {
       'frontend_lines_confirmed_before_loss_total',
       'Room lines that the XMPP server confirmed within the second before its stream ended: returned to the session if their client is gone.',
     ),
-    held: gauge('frontend_held_bytes', 'Bytes of events that wait until a resource has answered.'),
+    held: gauge('frontend_held_bytes', 'Bytes of events that wait until a resource has answered, or a person is back.'),
     gapSeconds: gauge('frontend_gap_seconds', 'How long the instance had no component stream, the last time.'),
     partitions: gauge('frontend_partitions', 'Event partitions that this process owns.'),
     substitutes: gauge(

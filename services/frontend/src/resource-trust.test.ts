@@ -57,6 +57,20 @@ describe('trust in resources', () => {
     assert.deepEqual(told, ['told one', 'told two', 'told three', 'told four'])
   })
 
+  test('who came back to the restarted server before this stream did is known to be new on it', () => {
+    trust.opened(true)
+    trust.lost()
+    trust.heard(romeo, true)
+    assert.deepEqual(told, [])
+    trust.opened(true, true)
+    assert.deepEqual(told, [`lost ${romeo}`])
+    assert.equal(trust.isTrusted(romeo), true)
+    assert.equal(pings.length, 0)
+    trust.lost()
+    trust.opened(true, true)
+    assert.equal(trust.isTrusted(romeo), false, 'that was the last stream')
+  })
+
   test('what is for who is gone goes back, also what comes later; until it speaks', () => {
     trust.opened(true)
     hold('one')

@@ -14,6 +14,8 @@ export interface ResourceTrustOptions {
   ping(fullJid: string, id: string): void
   /** What the server told the resource last may not have reached it: it is gone, or somebody new has its name. */
   onLost?(fullJid: string): void
+  /** The resource is there, in a time of mistrust. */
+  onHeard?(fullJid: string): void
   /** The server or the resource says that it is not there. Of one that does not answer nobody knows that. */
   onGone(fullJid: string): void
   /** The time of mistrust is over. */
@@ -60,6 +62,8 @@ export class ResourceTrust {
   /** Heard or answered on this stream; kept while the window is open. */
   readonly #trusted = new Set<string>()
   readonly #gone = new Set<string>()
+  /** Said that they are available while there was no stream, as others heard. */
+  readonly #returned = new Set<string>()
   #openPings = 0
   #heldBytes = 0
   #pingCount = 0
@@ -95,6 +99,9 @@ export class ResourceTrust {
       this.#window = setTimeout(() => this.#close(), this.#options.windowMs ?? windowMs)
       this.#window.unref()
     }
+    const returned = [...this.#returned]
+    this.#returned.clear()
+    for (const fullJid of returned) this.heard(fullJid, true)
     this.#askNext()
   }
 
@@ -135,10 +142,12 @@ export class ResourceTrust {
 
   /** The resource spoke; `isPresence`: it said that it is available. */
   heard(fullJid: string, isPresence = false): void {
+    if (!this.#isOnline) return void (isPresence && this.#returned.add(fullJid))
     if (this.#window === undefined && this.#asked.size === 0) return
     const isAnew = isPresence && this.#isRestart && !this.#trusted.has(fullJid) && !this.#gone.has(fullJid)
     this.#gone.delete(fullJid)
     if (this.#window !== undefined) this.#trusted.add(fullJid)
+    this.#options.onHeard?.(fullJid)
     if (isAnew) this.#options.onLost?.(fullJid)
     for (const held of this.#settle(fullJid)) isAnew ? held.giveBack() : held.release()
   }

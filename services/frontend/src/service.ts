@@ -4,6 +4,7 @@ import { busCounter, type RunningService, type ServiceContext } from '@spectrum/
 import { Component, type Element, escapeAttribute, namespaces, prepareDomain } from '@spectrum/xmpp'
 import { Addresses } from './addresses.ts'
 import { announceStream } from './announcement.ts'
+import { AwaitedPeople } from './awaited-people.ts'
 import { Canary } from './canary.ts'
 import { DeadEnds } from './dead-ends.ts'
 import { Dispatch } from './dispatch.ts'
@@ -27,6 +28,8 @@ import { xeps } from './xeps/index.ts'
 
 /** What the canary said and did not hear within this time is lost. */
 const canaryPatienceMs = 30_000
+/** How long people who were there before the XMPP server was restarted are waited for: as long as a client has to answer. */
+const awaitedMs = 10_000
 
 /** Builds the frontend of one instance; it runs when this fulfils, active or standing by. */
 export async function startFrontend({ config, log, registry, stopping }: ServiceContext): Promise<RunningService> {
@@ -112,11 +115,14 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       dispatch.resourceGone(fullJid)
     },
     onOver: () => recent.forgetUncertain(),
-    onHeld: bytes => {
-      metrics.held.set(bytes)
-      link.feed?.relieved()
-    },
+    onHeard: fullJid => people.heard(fullJid.slice(0, fullJid.indexOf('/'))),
+    onHeld: () => onHeld(),
   })
+  const people = new AwaitedPeople({ waitMs: Math.min(returnMs, awaitedMs), onHeld: () => onHeld() })
+  const onHeld = () => {
+    metrics.held.set(trust.heldBytes + people.heldBytes)
+    link.feed?.relieved()
+  }
   const dispatch = new Dispatch(gateway, xeps, {
     ...{ trust, recent, returned, returnMs },
     onHeard: (user, fullJid, isPresence) => peers.tellHeard(user, fullJid, isPresence),
@@ -173,8 +179,11 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         gap.ended()
         const how = streams++ === 0 ? origin() : 'after-death'
         dispatch.departures.opened(how === 'after-death')
-        trust.opened(how === 'after-death', isServerGone || failures > 0)
+        const isRestart = how === 'after-death' && (isServerGone || failures > 0)
+        people.opened(isRestart)
+        trust.opened(how === 'after-death', isRestart)
         isServerGone = false
+        link.onStreamOpened()
         if (how !== 'handed-over') announceStream({ bus, instance, log })
       },
       onOffline: () => {
@@ -184,6 +193,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         gap.began()
         recent.lost(fullJid => dispatch.departures.leftAt(fullJid))
         trust.lost()
+        people.lost()
         isServerGone = dispatch.departures.lost()
         link.onStreamLost()
       },
@@ -197,6 +207,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       addresses,
       placements,
       trust,
+      people,
       recent,
       returned,
       metrics,
@@ -268,6 +279,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       gate[Symbol.dispose]()
       returned.close()
       trust.close()
+      people.close()
       await outbox.settled(5_000)
       peers[Symbol.dispose]()
       await manifest[Symbol.asyncDispose]()

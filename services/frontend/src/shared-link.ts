@@ -12,7 +12,7 @@ import { WakefulPause } from './wakeful-pause.ts'
 const balanceMs = 1_000
 /** Partitions that change hands at once. */
 const maxHandedOver = 4
-/** A frontend without a stream for so long leaves its partitions to the others. */
+/** A frontend without a stream for so long, while others have one, leaves its partitions to them. */
 const offlineMs = 3_000
 /** What nobody has for so long is taken by whoever sees it: frontends may count each other differently for a moment. */
 const orphanMs = 5_000
@@ -100,6 +100,10 @@ export class SharedLink implements Link {
 
   onJoining(process: string): void {
     this.#attendance.joins(process)
+    // It asks at the same time as this one: it holds nothing.
+    this.onRoom(process, false)
+    // It gets through to the server again, and so may this one: what this one asks then is its answer, and both enter together.
+    if (this.component.hurry()) return
     const before = this.#substitutes.count
     void this.#substitute().then(() => this.#options.peers.tellRoom(process, this.#substitutes.count < before))
   }
@@ -112,6 +116,12 @@ export class SharedLink implements Link {
   onLeft(process: string): void {
     this.#attendance.left(process)
     void this.#substitute()
+  }
+
+  onStreamOpened(): void {
+    // After a restart of the server nothing is dropped for long: whoever is back first holds the places of all.
+    void this.#substitute()
+    this.#pause.wake()
   }
 
   onStreamLost(): void {
@@ -213,8 +223,9 @@ export class SharedLink implements Link {
     this.#setActive(isOnline)
     await this.#substitute()
     if (!isOnline) {
-      const hasOthers = members.some(process => process !== bus.processId)
-      if (hasOthers && now - this.#offlineSince > offlineMs) await this.#handOver(this.#lanes.partitions)
+      // While the server is away for all, nobody could take them.
+      if (!members.some(process => process !== bus.processId)) this.#offlineSince = now
+      if (now - this.#offlineSince > offlineMs) await this.#handOver(this.#lanes.partitions)
       return
     }
     const share = fairShare(partitions, members, bus.processId)

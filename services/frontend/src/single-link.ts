@@ -93,6 +93,10 @@ export class SingleLink implements Link {
     // Only where the server takes several connections.
   }
 
+  onStreamOpened(): void {
+    // Nobody else has one.
+  }
+
   onStreamLost(): void {
     // Nobody else has the component for that.
   }

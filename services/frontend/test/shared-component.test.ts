@@ -185,6 +185,31 @@ describe('frontends that share the connections of ejabberd', () => {
     for (const client of clients) await client[Symbol.asyncDispose]()
   })
 
+  test('when the server was away for all, both come back together and keep their partitions', async () => {
+    await using resources = new AsyncDisposableStack()
+    const proxies = [await TcpProxy.start(ejabberd.componentPort), await TcpProxy.start(ejabberd.componentPort)]
+    const frontends = await Promise.all(proxies.map(({ port }) => start(port)))
+    for (const frontend of frontends) resources.use(frontend)
+    await Promise.all(frontends.map(frontend => owns(frontend, 16)))
+    const logs = frontends.map(({ log }) => log.length)
+    for (const proxy of proxies) await proxy[Symbol.asyncDispose]()
+    // Longer than one alone keeps its partitions, and tries have become rare.
+    await delay(6_000)
+    for (const { port } of proxies) resources.use(await TcpProxy.start(ejabberd.componentPort, port))
+    await waitUntil(async () => (await Promise.all(frontends.map(frontend => frontend.isServing()))).every(Boolean), {
+      deadlineMs: 30_000,
+      describe: () => frontends.map(({ log }) => log).join('\n'),
+    })
+    for (let look = 0; look < 20; look++) {
+      for (const frontend of frontends) assert.equal(await frontend.metric('frontend_partitions'), 16)
+      await delay(100)
+    }
+    for (const [index, { log }] of frontends.entries()) {
+      assert.doesNotMatch(log.slice(logs[index]), /connections are held in place/, 'none was waited for')
+      assert.doesNotMatch(log.slice(logs[index]), /an event lane was lost/)
+    }
+  })
+
   test('one that cannot reach the server takes nobody’s place, and one that died as soon as it came has none', async () => {
     await using first = await start()
     await owns(first, 32)
