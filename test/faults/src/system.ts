@@ -18,6 +18,7 @@ import {
   waitUntil,
 } from '@spectrum/stack'
 import type { LoadTarget } from './load/load.ts'
+import { openPath, type SeverablePath } from './severable-path.ts'
 import { type Tap, TcpProxy } from './tcp-proxy.ts'
 
 /** What a fault needs to happen to. */
@@ -29,8 +30,8 @@ export interface Topology {
   readonly network?: 'irc' | 'parrot'
   /** The frontends reach the XMPP server through a proxy. */
   readonly hasComponentProxy?: boolean
-  /** The first worker reaches NATS through a proxy. */
-  readonly hasNatsProxy?: boolean
+  /** The first worker reaches NATS by a way that can be cut. */
+  readonly hasNatsPath?: boolean
   /** Global settings of Prosody. */
   readonly prosody?: string
   /** Options of the services. */
@@ -54,12 +55,12 @@ export class System implements AsyncDisposable {
   readonly postgres: PostgresServer
   readonly gateway: Gateway
   readonly componentProxy: TcpProxy | undefined
-  readonly natsProxy: TcpProxy | undefined
+  readonly natsPath: SeverablePath | undefined
   readonly #resources: AsyncDisposableStack
   readonly #taps: { tap: Tap | undefined }
 
   private constructor(
-    parts: Pick<System, 'topology' | 'xmpp' | 'irc' | 'bus' | 'postgres' | 'gateway' | 'componentProxy' | 'natsProxy'>,
+    parts: Pick<System, 'topology' | 'xmpp' | 'irc' | 'bus' | 'postgres' | 'gateway' | 'componentProxy' | 'natsPath'>,
     taps: { tap: Tap | undefined },
     resources: AsyncDisposableStack,
   ) {
@@ -70,7 +71,7 @@ export class System implements AsyncDisposable {
     this.postgres = parts.postgres
     this.gateway = parts.gateway
     this.componentProxy = parts.componentProxy
-    this.natsProxy = parts.natsProxy
+    this.natsPath = parts.natsPath
     this.#taps = taps
     this.#resources = resources
   }
@@ -94,7 +95,7 @@ export class System implements AsyncDisposable {
     const componentProxy = topology.hasComponentProxy
       ? resources.use(await TcpProxy.start(xmpp.componentPort, (...passing) => taps.tap?.(...passing)))
       : undefined
-    const natsProxy = topology.hasNatsProxy ? resources.use(await TcpProxy.start(bus.nats.port)) : undefined
+    const natsPath = topology.hasNatsPath ? resources.use(await openPath(bus.nats.port)) : undefined
     const { network = 'irc' } = topology
     const gateway = resources.use(
       await startGateway({
@@ -115,18 +116,14 @@ export class System implements AsyncDisposable {
         bus,
         processes: { frontend: 2, router: 2, worker: 3 },
         natsUrls: (service, index) =>
-          natsProxy && service === 'worker' && index === 0 ? [`nats://127.0.0.1:${natsProxy.port}`] : undefined,
+          natsPath && service === 'worker' && index === 0 ? [`nats://${natsPath.host}:${natsPath.port}`] : undefined,
         secrets: { componentPassword: secret, databaseUrl },
         onEvent,
       }),
     )
     await gateway.ready({ deadlineMs: 120_000 })
     if (topology.xmpp === 'ejabberd') await allConnected(gateway)
-    return new System(
-      { topology, xmpp, irc, bus, postgres, gateway, componentProxy, natsProxy },
-      taps,
-      resources.move(),
-    )
+    return new System({ topology, xmpp, irc, bus, postgres, gateway, componentProxy, natsPath }, taps, resources.move())
   }
 
   /** Where the load connects to. */

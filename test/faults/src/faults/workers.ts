@@ -115,18 +115,20 @@ export const freezeWorker: Fault = {
 /** A worker that still reaches IRC and no longer NATS: its IRC connections stand, and others take its users over. */
 export const cutWorker: Fault = {
   name: 'cut worker from NATS 40 s',
-  topology: { hasNatsProxy: true },
+  topology: { hasNatsPath: true },
   gap: 'frozen',
   async inject({ system, note, strikes }) {
     const [worker] = system.gateway.workers
-    if (worker === undefined || system.natsProxy === undefined) throw new Error('there is no worker behind a proxy')
+    const { natsPath } = system
+    if (worker === undefined || natsPath === undefined) throw new Error('there is no worker whose way can be cut')
+    note('cut by', natsPath.by)
     note('sessions', await worker.metric('spectrum_worker_sessions'))
     strikes()
-    system.natsProxy.cut()
+    await natsPath.cut()
     try {
       await new Promise(resolve => setTimeout(resolve, 40_000))
     } finally {
-      system.natsProxy.heal()
+      await natsPath.heal()
     }
   },
   inspect: backUnderOwnNames,
