@@ -32,6 +32,7 @@ export class Component {
   readonly #stream: ComponentStream
   readonly #output: ConfirmedOutput
   readonly #onStanza: (stanza: Element) => void
+  #hasReceived = false
   /** The JID that our own IQs are from. */
   readonly jid: string
 
@@ -64,8 +65,14 @@ export class Component {
     this.#stream = new ComponentStream(
       { ...options, limits },
       {
-        onStanza: stanza => this.receive(stanza),
-        onOnline: failures => this.#output.opened(() => options.onOnline?.(failures)),
+        onStanza: stanza => {
+          this.#hasReceived = true
+          this.receive(stanza)
+        },
+        onOnline: failures => {
+          this.#hasReceived = false
+          this.#output.opened(() => options.onOnline?.(failures))
+        },
         onOffline: isGivenUp => {
           this.#output.lost(!isGivenUp)
           options.onOffline?.()
@@ -77,6 +84,11 @@ export class Component {
 
   get isOnline(): boolean {
     return this.#stream.isOnline
+  }
+
+  /** The server has given the present, or last, stream at least one stanza. */
+  get hasReceived(): boolean {
+    return this.#hasReceived
   }
 
   /** Nothing has come back for 15 s on a stream that stands. */

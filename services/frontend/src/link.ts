@@ -1,6 +1,6 @@
 import type { Bus, Ownership } from '@spectrum/bus'
 import type { Logger } from '@spectrum/network'
-import type { Component } from '@spectrum/xmpp'
+import type { Component, Element } from '@spectrum/xmpp'
 import type { EventFeed } from './event-feed.ts'
 import type { PeerListener, Peers } from './peers.ts'
 
@@ -18,6 +18,8 @@ export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'o
   onStreamOpened(): void
   /** The component's stream is gone, and connects again. */
   onStreamLost(): void
+  /** True for a stanza that the link sent to itself. */
+  takes(stanza: Element): boolean
   /** Reads no more from the XMPP server, or goes on. */
   pause(isPaused: boolean): void
   /** False while another process may have the component, as after a standstill of this one. */
@@ -39,6 +41,8 @@ export interface LinkOptions {
   readonly bus: Bus
   readonly instance: string
   readonly partitions: number
+  /** The component's JID. */
+  readonly domain: string
   readonly peers: Peers
   readonly log: Logger
   /**
@@ -54,6 +58,8 @@ export interface LinkOptions {
   openSubstitute(beforeHandshake: () => Promise<void>): Component
   /** So many of those are held now. */
   onSubstitutes(count: number): void
+  /** So many of the last probes of these connections did not come back. */
+  onLostProbes(count: number): void
   onActive(isActive: boolean): void
   /** The component is another process's, though this one did not let go of it. Answers go out by {@link Link.successor}. */
   onLost(): void

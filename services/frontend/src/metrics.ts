@@ -38,6 +38,10 @@ export function defineFrontendMetrics(registry: Registry) {
     held: gauge('frontend_held_bytes', 'Bytes of events that wait until a resource has answered, or a person is back.'),
     gapSeconds: gauge('frontend_gap_seconds', 'How long the instance had no component stream, the last time.'),
     partitions: gauge('frontend_partitions', 'Event partitions that this process owns.'),
+    lostProbes: gauge(
+      'frontend_lost_place_probes',
+      'Of the last probes of the connections that the XMPP server counts on, so many did not come back: it drops what users say in the same share.',
+    ),
     substitutes: gauge(
       'frontend_substitute_connections',
       'Component connections that this process holds in place of frontends that are missing.',

@@ -152,7 +152,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
           write: xml => gateway.parts.write(xml),
         })
   const onStanza = (stanza: Element) => {
-    if (canary?.receive(stanza)) return
+    if (canary?.receive(stanza) || link.takes(stanza)) return
     if (!peers.forward(stanza)) dispatch.onStanza(stanza)
   }
   const gate = new StanzaGate({
@@ -221,6 +221,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     bus,
     instance,
     partitions: config.frontend.eventPartitions,
+    domain: addresses.domain,
     peers,
     log,
     open: openComponent,
@@ -238,6 +239,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         onStanza: stanza => link.component?.receive(stanza),
       }),
     onSubstitutes: (count: number) => metrics.substitutes.set(count),
+    onLostProbes: (count: number) => metrics.lostProbes.set(count),
     onActive: (isActive: boolean) => {
       metrics.active.set(isActive ? 1 : 0)
       if (isActive) outbox.reopen()

@@ -1,9 +1,10 @@
 import { instancePrefix, numberOfKey, type Owner, partitionOf, partitionResource } from '@spectrum/bus'
-import type { Component } from '@spectrum/xmpp'
+import type { Component, Element } from '@spectrum/xmpp'
 import { Attendance, type LinkState } from './attendance.ts'
 import type { EventFeed } from './event-feed.ts'
 import type { Link, LinkOptions, Origin } from './link.ts'
 import { PartitionLanes } from './partition-lanes.ts'
+import { PlaceCheck } from './place-check.ts'
 import { fairShare } from './shares.ts'
 import { Substitutes } from './substitutes.ts'
 import { WakefulPause } from './wakeful-pause.ts'
@@ -20,6 +21,13 @@ const orphanMs = 5_000
 const roomMs = 500
 /** The server lets a stream in within this time, or the place is given back to the others. */
 const enteredMs = 2_000
+/** How often it is looked whether what users say comes in by every connection that the server counts on. */
+const checkMs = 5_000
+/** A connection that is made for one that is dead gets no place until the server knows that it is: so it is made again, ever later. */
+const firstRenewalMs = 10_000
+const longestRenewalMs = 120_000
+/** Connections held beyond those of the frontends that were ever there at once. */
+const maxExtras = 15
 
 /**
  * For servers that accept several connections for one domain (ejabberd, Openfire): every frontend is connected, and each owns
@@ -29,7 +37,8 @@ const enteredMs = 2_000
  * ejabberd balances over a fixed number of connections, and drops what is for one that is missing: while a frontend is missing,
  * or has no stream, the others hold connections in its place, and end one when its stream lacks but the handshake. Those of a
  * frontend that is about to stop they make ready in the same way. ejabberd never gives a place to a connection that came while
- * all were taken, so that each stream asks the others before its handshake.
+ * all were taken, so that each stream asks the others before its handshake. One of them looks whether all places are read, and
+ * connects once more when one is not: a machine died without a word, or the server counts on more than ever came.
  */
 export class SharedLink implements Link {
   readonly #options: LinkOptions
@@ -44,6 +53,11 @@ export class SharedLink implements Link {
   readonly #roomMade = new WakefulPause()
   /** Who has not answered yet that there is room. */
   readonly #asked = new Set<string>()
+  readonly #check: PlaceCheck
+  #checkAt = 0
+  #extras = 0
+  #renewalAt = 0
+  #renewalMs = firstRenewalMs
   #hasBeenOnline = false
   #substituting: Promise<void> = Promise.resolve()
   #subscriptions: Disposable[] = []
@@ -65,6 +79,12 @@ export class SharedLink implements Link {
     )
     this.component = component
     this.feed = feed
+    this.#check = new PlaceCheck({
+      domain: options.domain,
+      resource: bus.processId,
+      write: (stanzas, onConfirmed) => this.component.send({ stanzas, onConfirmed, onReopened: () => undefined }),
+      onLost: probes => options.onLostProbes(probes),
+    })
     this.#lanes = new PartitionLanes({
       bus,
       instance,
@@ -99,7 +119,10 @@ export class SharedLink implements Link {
   }
 
   onJoining(process: string): void {
+    const missing = this.#missing()
     this.#attendance.joins(process)
+    // One more than ever were there at once: perhaps it is what was counted on.
+    if (this.#extras > 0 && this.#missing() === missing) this.#extras--
     // It asks at the same time as this one: it holds nothing.
     this.onRoom(process, false)
     // It gets through to the server again, and so may this one: what this one asks then is its answer, and both enter together.
@@ -127,7 +150,12 @@ export class SharedLink implements Link {
   onStreamLost(): void {
     // The stream that is made again asks for its place.
     if (!this.#stopping.signal.aborted) this.#options.peers.tell('left')
+    this.#check.forget()
     this.#pause.wake()
+  }
+
+  takes({ name, attrs }: Element): boolean {
+    return name === 'iq' && this.#check.returned(String(attrs.id ?? ''), String(attrs.to ?? ''))
   }
 
   onRoom(by: string, isMade: boolean): void {
@@ -202,6 +230,7 @@ export class SharedLink implements Link {
     while (!this.#stopping.signal.aborted) {
       try {
         await this.#balance()
+        await this.#checkPlaces()
       } catch (error) {
         this.#options.log.warn({ err: error }, 'the event partitions could not be shared out; trying again')
       }
@@ -232,6 +261,30 @@ export class SharedLink implements Link {
     const surplus = this.#lanes.count - share
     if (surplus > 0) await this.#handOver(this.#lanes.partitions.slice(0, Math.min(surplus, maxHandedOver)))
     else await this.#take(this.#free(now), -surplus)
+  }
+
+  /** Connects once more when what users say does not come in by every connection. */
+  async #checkPlaces(): Promise<void> {
+    const { bus, log } = this.#options
+    const now = performance.now()
+    if (now < this.#checkAt) return
+    this.#checkAt = now + checkMs
+    // One looks for all.
+    const isMine = this.component.isOnline && this.#members()[0] === bus.processId
+    if (!isMine || !bus.isConnected) return this.#check.forget()
+    const places = this.#check.look(this.#attendance.most + this.#extras)
+    if (places === 'whole') this.#renewalMs = firstRenewalMs
+    if (places !== 'broken' || now < this.#renewalAt) return
+    this.#renewalAt = now + this.#renewalMs
+    this.#renewalMs = Math.min(this.#renewalMs * 2, longestRenewalMs)
+    log.warn(
+      { extras: this.#extras },
+      'the XMPP server drops part of what users say, as a connection that it counts on is dead or missing; connecting once more',
+    )
+    await this.#change(async () => {
+      if (!(await this.#substitutes.renew())) this.#extras = Math.min(this.#extras + 1, maxExtras)
+    })
+    await this.#substitute()
   }
 
   /** Partitions that nobody has, who waits longest first. */
@@ -283,12 +336,13 @@ export class SharedLink implements Link {
   #substitute(): Promise<void> {
     return this.#hold(() => {
       const { processId } = this.#options.bus
-      const [members, others] = [this.#members(), this.#others()]
       // Also before there is a stream: it learns how many there were.
-      const missing = this.#attendance.missing(members, others)
+      const missing = this.#missing()
       if (!this.component.isOnline || this.#stopping.signal.aborted) return undefined
+      const members = this.#members()
       const now = fairShare(missing, members, processId)
-      return { now, soon: fairShare(missing + this.#attendance.leaving(others), members, processId) - now }
+      const soon = fairShare(missing + this.#attendance.leaving(this.#others()), members, processId) - now
+      return { now: now + this.#extras, soon }
     })
   }
 
@@ -300,7 +354,7 @@ export class SharedLink implements Link {
   /** One change after the other, each by what is so when it is its turn. */
   #hold(wanted: () => { now: number; soon: number } | undefined): Promise<void> {
     const { log, onSubstitutes } = this.#options
-    const adjust = async () => {
+    return this.#change(async () => {
       const connections = wanted()
       if (connections === undefined) return
       const before = this.#substitutes.count
@@ -309,11 +363,21 @@ export class SharedLink implements Link {
       if (count === before) return
       onSubstitutes(count)
       log.info({ connections: count }, 'connections are held in place of frontends that are missing')
-    }
+    })
+  }
+
+  #change(change: () => Promise<void>): Promise<void> {
     this.#substituting = this.#substituting
-      .then(adjust)
-      .catch((error: unknown) => log.warn({ err: error }, 'connections of missing frontends could not be adjusted'))
+      .then(change)
+      .catch((error: unknown) =>
+        this.#options.log.warn({ err: error }, 'connections of missing frontends could not be adjusted'),
+      )
     return this.#substituting
+  }
+
+  /** How many frontends are missing of the most that there were. */
+  #missing(): number {
+    return this.#attendance.missing(this.#members(), this.#others())
   }
 
   #others() {

@@ -101,6 +101,10 @@ export class SingleLink implements Link {
     // Nobody else has the component for that.
   }
 
+  takes(): boolean {
+    return false
+  }
+
   onLeaving(): void {
     // Only where the server takes several connections.
   }

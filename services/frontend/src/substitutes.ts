@@ -41,6 +41,18 @@ export class Substitutes {
     await Promise.all(surplus.map(component => component.stop(0)))
   }
 
+  /** Opens one anew that the server has never given anything; false where there is none. */
+  async renew(): Promise<boolean> {
+    const idle = this.#held.findIndex(({ isOnline, hasReceived }) => isOnline && !hasReceived)
+    if (idle === -1) return false
+    const ended = this.#held.splice(idle, 1)
+    await Promise.all(ended.map(component => component.stop(0)))
+    const { component, enter } = this.#start()
+    this.#held.push(component)
+    enter()
+    return true
+  }
+
   /** Stops reading, for a consumer that cannot take more; or goes on. */
   pause(isPaused: boolean): void {
     this.#isPaused = isPaused

@@ -185,6 +185,53 @@ describe('frontends that share the connections of ejabberd', () => {
     for (const client of clients) await client[Symbol.asyncDispose]()
   })
 
+  test('a place that nobody has is taken, also when a machine died without a word and the server has noticed', async context => {
+    await using resources = new AsyncDisposableStack()
+    const first = resources.use(await start())
+    const clients = await Promise.all(
+      names.map(name =>
+        XmppClient.connect({ port: ejabberd.clientPort, domain: 'localhost', name, password: 'secret', resource: 'y' }),
+      ),
+    )
+    for (const client of clients) resources.use(client)
+    /** How many of them are heard. */
+    const heard = async (line: string): Promise<number> => {
+      for (const client of clients)
+        client.sends(`<message to="nurse@${jid}" type="chat"><body>${line}</body></message>`)
+      await delay(1_000)
+      return clients.filter(client =>
+        neighbours.commands.some(
+          ({ user, command }) =>
+            user === client.bareJid && command?.$case === 'sendMessage' && command.value.body === line,
+        ),
+      ).length
+    }
+    // The server counts on two from the start.
+    await holds(first, 1)
+    assert.equal(await heard('by one frontend'), names.length)
+    const proxy = resources.use(await TcpProxy.start(ejabberd.componentPort))
+    const second = resources.use(await start(proxy.port))
+    await Promise.all([owns(first, 16), owns(second, 16), holds(first, 0)])
+    assert.equal(await heard('by both'), names.length)
+    proxy.deaf(true)
+    await second.end('SIGKILL')
+    await holds(first, 1)
+    const without = await heard('while the server does not know')
+    assert.ok(without < names.length, 'it still gives the dead connection its share')
+    await waitUntil(async () => (await first.metric('frontend_lost_place_probes')) > 0, { deadlineMs: 30_000 })
+    proxy.reset()
+    const knownAt = performance.now()
+    await waitUntil(async () => (await first.metric('frontend_lost_place_probes')) === 0, {
+      deadlineMs: 120_000,
+      describe: () => first.log,
+    })
+    context.diagnostic(
+      `${names.length - without} of ${names.length} were not heard; all places were read ${Math.round(performance.now() - knownAt)} ms after the server knew`,
+    )
+    assert.equal(await heard('after'), names.length)
+    assert.match(first.log, /a connection that it counts on is dead or missing/)
+  })
+
   test('when the server was away for all, both come back together and keep their partitions', async () => {
     await using resources = new AsyncDisposableStack()
     const proxies = [await TcpProxy.start(ejabberd.componentPort), await TcpProxy.start(ejabberd.componentPort)]
