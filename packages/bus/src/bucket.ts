@@ -53,7 +53,8 @@ export class Bucket<T> implements Table<T> {
   async get(key: string, options?: { mayBeStale?: boolean }): Promise<Entry<T> | undefined> {
     const found = options?.mayBeStale ? await this.#lastOfAny(key) : await this.#last(key)
     if (!found || found.isDeleted) return undefined
-    return { key, value: this.#codec.decode(found.data), revision: found.revision }
+    const value = this.#decode(key, found.data)
+    return value === undefined ? undefined : { key, value, revision: found.revision }
   }
 
   async create(key: string, value: T): Promise<number> {
@@ -61,9 +62,9 @@ export class Bucket<T> implements Table<T> {
       return await this.#write(key, this.#codec.encode(value), 0)
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error
-      // What is there may be the mark of a deletion.
+      // What is there may be the mark of a deletion, or nothing that anybody can read.
       const found = await this.#last(key)
-      if (!found?.isDeleted) throw error
+      if (!found || !(found.isDeleted || this.#decode(key, found.data) === undefined)) throw error
       return this.#write(key, this.#codec.encode(value), found.revision)
     }
   }
@@ -91,8 +92,8 @@ export class Bucket<T> implements Table<T> {
       heartbeatMs: this.#heartbeatMs,
       onMessage: message => {
         if (entries.length >= maxListedAhead) return false
-        const entry = this.#toEntry(message)
-        if (entry.value !== undefined) entries.push(entry as Entry<T>)
+        const { entry } = this.#read(message)
+        if (entry !== undefined) entries.push(entry)
         wake()
         return true
       },
@@ -131,9 +132,9 @@ export class Bucket<T> implements Table<T> {
       start: 'last-per-subject',
       heartbeatMs: this.#heartbeatMs,
       onMessage: message => {
-        const entry = this.#toEntry(message)
-        const present = entry.value === undefined ? undefined : (entry as Entry<T>)
-        guarded(this.#connection.log, () => listener(entry.key, present))
+        const { key, isDeleted, entry } = this.#read(message)
+        // Of whoever wrote what nobody can read, it is not known that they are gone.
+        if (isDeleted || entry !== undefined) guarded(this.#connection.log, () => listener(key, entry))
         return true
       },
       onCaughtUp: () => caughtUp(),
@@ -147,15 +148,16 @@ export class Bucket<T> implements Table<T> {
     return bucketSubject(this.#name, `${prefix}>`)
   }
 
-  #toEntry(message: {
+  #read(message: {
     subject: string
     sequence: number
     data: Uint8Array
     message: { headers?: { has(name: string): boolean } }
-  }): { key: string; value: T | undefined; revision: number } {
+  }): { key: string; isDeleted: boolean; entry: Entry<T> | undefined } {
     const isDeleted = message.message.headers?.has(operationHeader) ?? false
     const key = keyOfSubject(this.#name, message.subject)
-    return { key, value: isDeleted ? undefined : this.#decode(key, message.data), revision: message.sequence }
+    const value = isDeleted ? undefined : this.#decode(key, message.data)
+    return { key, isDeleted, entry: value === undefined ? undefined : { key, value, revision: message.sequence } }
   }
 
   /** A record that cannot be read must not end the watch of the others. */

@@ -6,15 +6,15 @@ import type { Clock } from '@spectrum/network'
 import { Bucket } from './bucket.ts'
 import { Connection } from './connection.ts'
 import { type ConsumerContext, CursorConsumer } from './consumer.ts'
-import type { CursorRecord } from './cursor.ts'
+import { type CursorRecord, isCursor } from './cursor.ts'
 import { type DeadLetter, DeadLetters } from './dead-letters.ts'
 import { DeathWatch } from './death-watch.ts'
-import { Heartbeat, type HeartbeatRecord } from './heartbeat.ts'
+import { Heartbeat, type HeartbeatRecord, isHeartbeat } from './heartbeat.ts'
 import { heldLanes } from './held-lanes.ts'
 import type { LaneConsumer, LaneHandler, LanePublisher } from './lanes.ts'
 import { guarded } from './listeners.ts'
 import type { BusOptions, Timings } from './options.ts'
-import { type OwnerRecord, OwnerRegistry } from './owner-registry.ts'
+import { isOwner, type OwnerRecord, OwnerRegistry } from './owner-registry.ts'
 import type { Owners, Ownership } from './ownership.ts'
 import { Pacer } from './pacer.ts'
 import { BatchPublisher, PublisherHub } from './publisher.ts'
@@ -96,6 +96,8 @@ const defaultTimings: Timings = {
 const flushOnCloseMs = 2000
 const purgeSpacingMs = 100
 
+const cursorValue = jsonValue<CursorRecord>(isCursor)
+
 const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
 function createProcessId(service: string): string {
@@ -155,16 +157,16 @@ class NatsBus implements Bus {
       process: processId,
       ackTimeoutMs: this.#timings.ackTimeoutMs,
       fullPatienceMs: this.#timings.fullPatienceMs,
-      cursors: this.#bucket<CursorRecord>('cursors'),
+      cursors: this.#bucket('cursors', cursorValue),
       laneShare: () => this.#laneShare(),
     })
     this.#broker = new RequestBroker(connection, options, processId)
-    const heartbeats = this.#bucket<HeartbeatRecord>('heartbeats')
+    const heartbeats = this.#bucket('heartbeats', jsonValue<HeartbeatRecord>(isHeartbeat))
     this.#heartbeat = new Heartbeat(connection, heartbeats, self, this.#timings, clock)
     this.#deaths = new DeathWatch(connection, heartbeats, self, this.#timings, clock)
     this.owners = new OwnerRegistry({
       connection,
-      table: this.#bucket<OwnerRecord>('owners'),
+      table: this.#bucket('owners', jsonValue<OwnerRecord>(isOwner)),
       heartbeat: this.#heartbeat,
       deaths: this.#deaths,
       process: processId,
@@ -174,7 +176,7 @@ class NatsBus implements Bus {
       connection,
       readers: this.#readers,
       streams,
-      cursors: this.#bucket<CursorRecord>('cursors'),
+      cursors: this.#bucket('cursors', cursorValue),
       ticker: this.#ticker,
       dead: this.#dead,
       purges: new Pacer(purgeSpacingMs),

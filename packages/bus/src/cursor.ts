@@ -13,6 +13,10 @@ export interface CursorRecord {
   crashes?: CrashRecord
 }
 
+export const isCursor = ({ epoch, low, finished, publishers }: Partial<CursorRecord>): boolean =>
+  [epoch, low].every(Number.isSafeInteger) &&
+  [finished, publishers].every(map => typeof map === 'object' && map !== null)
+
 /** What owners that died left behind; see {@link Trial}. */
 export interface CrashRecord {
   /** Owners that died in a row without low having moved. */

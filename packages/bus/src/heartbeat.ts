@@ -20,6 +20,12 @@ export interface HeartbeatRecord {
   info: Record<string, unknown>
 }
 
+export const isHeartbeat = ({ process, service, host, pid, info }: Partial<HeartbeatRecord>): boolean =>
+  [process, service, host].every(name => typeof name === 'string') &&
+  typeof pid === 'number' &&
+  typeof info === 'object' &&
+  info !== null
+
 /** What is set within this time is told together. */
 const tellMs = 50
 

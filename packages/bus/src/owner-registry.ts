@@ -17,6 +17,9 @@ export interface OwnerRecord {
   next?: string
 }
 
+export const isOwner = ({ process, epoch, next = '' }: Partial<OwnerRecord>): boolean =>
+  typeof process === 'string' && Number.isSafeInteger(epoch) && typeof next === 'string'
+
 const releaseAttempts = 5
 const maxConfirming = 16
 /**

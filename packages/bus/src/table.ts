@@ -11,7 +11,10 @@ export interface ValueCodec<T> {
   decode(bytes: Uint8Array): T
 }
 
-/** Records with compare-and-set. Calls reject with `unavailable` NetworkErrors while the server does not answer (2 s). */
+/**
+ * Records with compare-and-set. One that cannot be decoded is counted and as good as none, so that it can be created anew; a watch
+ * does not tell of it. Calls reject with `unavailable` NetworkErrors while the server does not answer (2 s).
+ */
 export interface Table<T> {
   /**
    * The record, or undefined when there is none. What a caller wrote before is seen by its next `get`.
@@ -45,10 +48,17 @@ export class ConflictError extends Error {
   }
 }
 
-export function jsonValue<T>(): ValueCodec<T> {
+/** @param isRecord - whether an object that was read has what its readers rely on; what has not cannot be decoded. Default: all may be */
+export function jsonValue<T>(isRecord?: (fields: Partial<T>) => boolean): ValueCodec<T> {
   return {
     encode: value => Buffer.from(JSON.stringify(value)),
-    decode: bytes => JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as T,
+    decode: bytes => {
+      const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
+      const isAny = isRecord === undefined
+      if (!isAny && (typeof value !== 'object' || value === null || !isRecord(value)))
+        throw new TypeError('it has another form')
+      return value as T
+    },
   }
 }
 

@@ -3,10 +3,10 @@ import { after, before, test } from 'node:test'
 import { connect } from '@nats-io/transport-node'
 import { Placement, RouterDefinition } from '@spectrum/messages'
 import { NetworkError } from '@spectrum/network'
-import { ConflictError, type Entry, instanceTopic, leaderResource, placementKey } from '../src/index.ts'
-import { bucketStream, bucketSubject, jetStreamApi } from '../src/subjects.ts'
+import { ConflictError, commandLane, type Entry, instanceTopic, leaderResource, placementKey } from '../src/index.ts'
+import { bucketStream, bucketSubject, heartbeatKey, jetStreamApi } from '../src/subjects.ts'
 import { startServer, type TestServer } from './nats-server.ts'
-import { instance, openBus } from './test-bus.ts'
+import { instance, lineCodec, openBus, type TestBus } from './test-bus.ts'
 import { until } from './until.ts'
 
 let server: TestServer
@@ -67,6 +67,65 @@ test('records that may be stale are got directly: found, missing, deleted, a tho
   assert.ok(Math.min(...p99s) < 100, `p99 of 1,000 reads at once: ${p99s.map(ms => ms.toFixed(1))} ms`)
   await table.delete(key)
   assert.equal(await table.get(key, { mayBeStale: true }), undefined)
+})
+
+test('records that nobody can read are counted, and as good as none: who lives, who owns, and how far lanes are', async () => {
+  await using own = await startServer()
+  await using nc = await connect({ port: own.port })
+  await using router = await openBus(own.url, { service: 'router' })
+  const resource = leaderResource(instance)
+  const lane = commandLane(instance, 1)
+  const held = `backend.${lane.key}`
+  await using worker = await openBus(own.url)
+  await until(() => router.bus.owners.processes('worker').length === 1)
+  const read = (of: TestBus) => of.counts.get('bus_dropped undecodable-record heartbeats') ?? 0
+  const forms = [
+    'null',
+    '{}',
+    '[]',
+    '7',
+    '"text"',
+    '{"process":null}',
+    'x{',
+    '',
+    '{"epoch":"1","process":"w","low":-1}',
+  ]
+  for (const [index, form] of forms.entries()) {
+    for (const key of [`worker.odd${index}`, heartbeatKey('worker', worker.bus.processId)])
+      nc.publish(bucketSubject('heartbeats', key), form)
+    nc.publish(bucketSubject('owners', resource), form)
+    nc.publish(bucketSubject('owners', held), form)
+    nc.publish(bucketSubject('cursors', lane.key), form)
+    await nc.flush()
+    await until(() => read(router) >= 2 * (index + 1))
+    const leader = await router.bus.owners.acquire(resource)
+    assert.ok(leader, `nobody leads after ${form}`)
+    await leader.release()
+    const ownership = await worker.bus.owners.acquire(held)
+    assert.ok(ownership, `nobody owns the lane after ${form}`)
+    const got: number[] = []
+    const consumer = await worker.bus.consume(lane, lineCodec, ownership, {
+      onItem: delivery => {
+        got.push(delivery.item.n)
+        delivery.finish()
+      },
+      onLost: () => undefined,
+    })
+    router.bus.publisher(lane, lineCodec).publish({ user: 'u', n: index })
+    await until(() => got.includes(index))
+    await until(() => consumer.unfinished === 0)
+    await consumer.committed()
+    await ownership.release()
+  }
+  assert.deepEqual(
+    [...router.logs, ...worker.logs]
+      .filter(({ level }) => level === 'error')
+      .map(({ message }) => message)
+      .filter(message => message !== 'a record cannot be decoded'),
+    [],
+  )
+  // It beats on.
+  await until(() => router.bus.owners.processes('worker').length === 1)
 })
 
 test('a bucket that allows no direct reading is read all the same', async () => {
