@@ -25,6 +25,7 @@ import { defaultLimits, Streams } from './streams.ts'
 import type { Lane, TableName, Topic } from './subjects.ts'
 import { jsonValue, type Table, type ValueCodec } from './table.ts'
 import { Ticker } from './ticker.ts'
+import { TrialRoom } from './trial-room.ts'
 
 /** The bus, as one process of one instance sees it. Disposing releases what it owns and closes the connection. */
 export interface Bus extends AsyncDisposable {
@@ -182,6 +183,7 @@ class NatsBus implements Bus {
       purges: new Pacer(purgeSpacingMs),
       process: processId,
       timings: this.#timings,
+      trials: new TrialRoom(),
     }
   }
 

@@ -40,6 +40,11 @@ const maxReconnectWaitMs = 2000
 const lastRepliesMs = 500
 export const defaultMaxPayload = 2 ** 20
 
+const refused =
+  'NATS refuses this service: it needs the key that the server has for it (nats.nkey_seed, or SPECTRUM_NATS_NKEY_SEED_FILE), trying on'
+
+const isRefusal = (error: unknown): boolean => /authorization|authentication/i.test((error as Error).message)
+
 /** The one connection of a process: reconnects for ever, and tells who must know. */
 export class Connection {
   readonly nc: NatsConnection
@@ -75,7 +80,10 @@ export class Connection {
       } catch (error) {
         if (performance.now() - lastNotice > noticeNobodyEveryMs) {
           lastNotice = performance.now()
-          log.warn({ err: error, servers: options.servers }, 'NATS cannot be reached, trying on')
+          log.warn(
+            { err: error, servers: options.servers },
+            isRefusal(error) ? refused : 'NATS cannot be reached, trying on',
+          )
         }
         await delay(reconnectWaitMs(attempt), undefined, signal ? { signal } : {})
       }

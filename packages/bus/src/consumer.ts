@@ -27,6 +27,7 @@ import { ConflictError } from './table.ts'
 import { takeOver } from './take-over.ts'
 import type { Ticker, Ticking } from './ticker.ts'
 import { Trial } from './trial.ts'
+import type { TrialRoom } from './trial-room.ts'
 
 const commitItems = 64
 const commitTimeoutMs = 1000
@@ -53,6 +54,7 @@ export interface ConsumerContext {
   purges: Pacer
   process: string
   timings: Timings
+  trials: TrialRoom
 }
 
 /** Reads one lane as its owner, and keeps its cursor. */
@@ -310,34 +312,38 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     const { log } = this.#context.connection
     const { deaths, strikes } = crashes
     let hasTried = false
-    return new Trial(crashes, {
-      positionOf: ({ position }) => position,
-      isFinished: delivery => delivery.isFinished,
-      hand: delivery => {
-        this.#hand(delivery)
-        guarded(log, () => this.#handler.onBatchEnd?.())
+    return new Trial(
+      crashes,
+      {
+        positionOf: ({ position }) => position,
+        isFinished: delivery => delivery.isFinished,
+        hand: delivery => {
+          this.#hand(delivery)
+          guarded(log, () => this.#handler.onBatchEnd?.())
+        },
+        bury: delivery => this.#buryPoison(delivery),
+        stored: () => {
+          if (!hasTried) {
+            const facts = { lane: this.#lane.key, deaths, strikes }
+            log.warn(facts, 'owners of a lane died again and again: its items are tried one by one')
+          }
+          hasTried = true
+          this.#touch()
+          return this.committed()
+        },
+        isOpen: () => this.#state === 'open',
+        over: () => {
+          if (hasTried) log.info({ lane: this.#lane.key }, 'what was unfinished at the deaths is through')
+          hasTried = true
+          this.#crashes = undefined
+          this.#touch()
+        },
+        ended: () => {
+          this.#trial = undefined
+        },
       },
-      bury: delivery => this.#buryPoison(delivery),
-      stored: () => {
-        if (!hasTried) {
-          const facts = { lane: this.#lane.key, deaths, strikes }
-          log.warn(facts, 'owners of a lane died again and again: its items are tried one by one')
-        }
-        hasTried = true
-        this.#touch()
-        return this.committed()
-      },
-      isOpen: () => this.#state === 'open',
-      over: () => {
-        if (hasTried) log.info({ lane: this.#lane.key }, 'what was unfinished at the deaths is through')
-        hasTried = true
-        this.#crashes = undefined
-        this.#touch()
-      },
-      ended: () => {
-        this.#trial = undefined
-      },
-    })
+      this.#context.trials,
+    )
   }
 
   /** Put aside before its sender is told and it is finished: whatever happens in between, it is not lost in silence. */

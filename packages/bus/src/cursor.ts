@@ -27,6 +27,8 @@ export interface CrashRecord {
   until: number
   /** Positions handed over one by one and not known to be finished. */
   trying: number[]
+  /** Other lanes of the process, too, had tried something that was not finished. */
+  isInCompany?: boolean
   /** Positions that were tried together when an owner died: tried first alone, patiently. */
   suspects: number[]
   /** Positions that were tried alone when an owner died, and how often. */

@@ -22,6 +22,7 @@ export {
   commandLane,
   componentResource,
   eventLane,
+  forwardedTopic,
   instanceKey,
   instancePrefix,
   instanceTopic,

@@ -307,7 +307,10 @@ export class Reader {
     const { connection } = this.#readers
     connection.count('bus_stream_reset', {})
     const { stream } = this.#options
-    connection.log.warn({ stream }, 'NATS has lost its data: this stream was made anew and is read from its start')
+    connection.log.warn(
+      { stream },
+      'this stream ends before what was read of it: NATS has lost its data, or the last of it; it is read from its start',
+    )
     this.#position = 0
     this.#hasPosition = this.#options.start !== 'last-per-subject'
     this.#options.onReset?.()

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { emptyCursor, positionsPerMessage } from './cursor.ts'
+import { type CrashRecord, emptyCursor, positionsPerMessage } from './cursor.ts'
 import { afterDeath, strikesToBury, Trial } from './trial.ts'
+import { TrialRoom } from './trial-room.ts'
 
 const cursor = { ...emptyCursor, low: 10 }
 const position = 10 * positionsPerMessage
@@ -69,4 +70,67 @@ test('a trial hands one item after the other, buries what has its strikes, and t
     'hand 13 0',
     'hand 14 0',
   ])
+})
+
+test('a death while several lanes are tried is held against the item that was handed over last, or against nobody', async () => {
+  const room = new TrialRoom()
+  const delay = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
+  const lanes = [0, 1, 2].map(number => {
+    const record: CrashRecord = { deaths: 2, low: 10, until: 14, trying: [], suspects: [], strikes: {} }
+    return { number, record, stored: structuredClone(record), finished: new Set<number>(), isOrdinary: false }
+  })
+  let [handed, alone, ordinary] = [0, 0, 0]
+  const over = Promise.withResolvers<void>()
+  for (const lane of lanes) {
+    const { record, finished } = lane
+    const low = () => Math.min(...[10, 11, 12, 13, 14, 15].filter(sequence => !finished.has(sequence)))
+    const trial = new Trial<number>(
+      record,
+      {
+        positionOf: sequence => sequence * positionsPerMessage,
+        hand: sequence => {
+          if (lane.isOrdinary) {
+            assert.ok(
+              lanes.every(({ stored }) => stored.trying.length === 0),
+              'nothing is tried any more',
+            )
+            if (++ordinary === lanes.length) over.resolve()
+            return
+          }
+          handed++
+          // What the next owners would know, were this the end of the process.
+          for (const { number, stored } of lanes) {
+            const after = afterDeath({ ...cursor, low: stored.low, crashes: stored }, 20)
+            const struck = Object.keys(after?.strikes ?? {}).map(Number)
+            if (number === lane.number) alone += struck.length
+            assert.deepEqual(
+              struck,
+              struck.length === 0 ? [] : number === lane.number ? [sequence * positionsPerMessage] : ['none'],
+            )
+          }
+          // One in five waits for its network.
+          setTimeout(() => finished.add(sequence), sequence === 12 ? 60 : 2)
+        },
+        isFinished: sequence => finished.has(sequence),
+        bury: sequence => assert.fail(`${sequence} was put aside`),
+        stored: async () => {
+          await delay(2)
+          lane.stored = { ...structuredClone(record), low: low() }
+        },
+        isOpen: () => true,
+        over: () => {
+          record.trying = []
+        },
+        ended: () => {
+          lane.isOrdinary = true
+        },
+      },
+      room,
+      { patienceMs: 20, suspectPatienceMs: 100, totalPatienceMs: 2_000, aftermathMs: 1 },
+    )
+    for (const sequence of [10, 11, 12, 13, 14, 15]) trial.offer(sequence)
+  }
+  await over.promise
+  assert.equal(handed, 15)
+  assert.ok(alone >= 6, `${alone} of ${handed} were tried alone`)
 })

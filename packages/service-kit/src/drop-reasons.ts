@@ -46,7 +46,6 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'backlog-full': 'An event beyond the bound on what waits for the bus.',
   duplicate: 'A command that was handed on twice and done once.',
   echo: 'The network repeats to the user what the user said.',
-  forwarded: 'A command that was passed on to the backend where its user sits now.',
   'handler-failed': 'Our own fault: an item could not be handled; the log has an error for each.',
   'connection-lost': 'What had come for a room that was still being joined when the network connection ended.',
   'not-placed-here': 'A join in a session that is over here, as the user is placed elsewhere or not at all.',
@@ -173,6 +172,8 @@ export function reasonsOf(weight: Weight): string[] {
 
 /** Every reason of `spectrum_redelivered_total`: none of them is a loss. */
 export const redeliveryReasons: Readonly<Record<string, string>> = {
+  uncertain:
+    'Kind `event`, of the frontend: private lines that the XMPP server confirmed in the last 0.3 s before it lost their reader or ended, told again after its restart, with the same id.',
   'stream-lost':
     'Kind `stanza`, of the frontend: written to a stream that ended before the XMPP server confirmed it, and written again to the next. So many stanzas at most came twice.',
   duplicate:

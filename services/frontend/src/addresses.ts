@@ -46,3 +46,6 @@ export class Addresses {
     return prepared
   }
 }
+
+/** The JID without its resource, where it has one: a component or bridge speaks as a bare JID. */
+export const bareOf = (jid: string): string => jid.split('/', 1)[0] ?? jid

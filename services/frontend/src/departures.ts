@@ -1,3 +1,5 @@
+import { bareOf } from './addresses.ts'
+
 /** A server that shuts down tells of its clients' going first, and closes our stream right after. */
 const shutdownMs = 1_000
 /** A room that is left alone: most leave by themselves and want to see it. */
@@ -51,9 +53,15 @@ export class Departures {
     this.#return.unref()
   }
 
-  /** When the server said that the resource goes, while that is not acted on. Milliseconds, monotonic. */
-  leftAt(fullJid: string): number | undefined {
-    return this.#held.get(fullJid)?.at
+  /** When the server said that a resource goes, or the first one of a bare JID, while that is not acted on. Milliseconds, monotonic. */
+  leftTimes(): ReadonlyMap<string, number> {
+    const times = new Map<string, number>()
+    for (const [fullJid, { at }] of this.#held) {
+      const bare = bareOf(fullJid)
+      times.set(fullJid, at)
+      times.set(bare, Math.min(at, times.get(bare) ?? at))
+    }
+    return times
   }
 
   /** The stream is gone: whoever was about to leave may have gone with the server only. True when there is such a one. */

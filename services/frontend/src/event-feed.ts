@@ -8,6 +8,7 @@ import type { AwaitedPeople } from './awaited-people.ts'
 import type { FrontendMetrics } from './metrics.ts'
 import type { Placements } from './placements.ts'
 import type { RecentLines, RoomLine } from './recent-lines.ts'
+import type { PrivateLine, RecentPrivateLines } from './recent-private-lines.ts'
 import { Rendering } from './rendering.ts'
 import type { ResourceTrust } from './resource-trust.ts'
 import type { ReturnedLines } from './returned-lines.ts'
@@ -21,6 +22,7 @@ export interface EventFeedOptions {
   readonly trust: ResourceTrust
   readonly people: AwaitedPeople
   readonly recent: RecentLines
+  readonly recentPrivate: RecentPrivateLines
   readonly returned: ReturnedLines
   readonly metrics: FrontendMetrics
   readonly log: Logger
@@ -126,6 +128,18 @@ export class EventFeed {
     clearTimeout(this.#holdTimer)
     this.#held = []
     for (const consumer of [...this.#consumers.keys()]) this.remove(consumer)
+  }
+
+  /** Tells once more what the server confirmed and may not have handed on, with the same ids: their lanes are done with them. */
+  tellAgain(lines: readonly PrivateLine[]): void {
+    const state: LaneState = {
+      lane: { mayAct: () => true, onLost: () => undefined },
+      ...{ epochs: new Map(), isClosed: false, unconfirmed: 0 },
+    }
+    for (const { order, event, resource } of lines) {
+      this.#options.metrics.redelivered.inc({ kind: 'event', reason: 'uncertain' })
+      this.#route({ order, event, state, done: () => undefined, abandon: () => undefined }, [resource], again)
+    }
   }
 
   /** Something that the feed had to wait for has become less. */
@@ -262,7 +276,7 @@ export class EventFeed {
       owner: state,
       deaths: Math.floor(deaths),
       onConfirmed: () => {
-        this.#remember(event, resources)
+        this.#remember(telling, resources)
         telling.done()
         over()
       },
@@ -305,10 +319,14 @@ export class EventFeed {
     }
   }
 
-  #remember(event: Event, resources: readonly string[]): void {
+  #remember({ event, order }: Telling, resources: readonly string[]): void {
+    const { recent, recentPrivate } = this.#options
+    const body = event.event
     for (const resource of resources) {
       const line = roomLineOf(event, resource)
-      if (line !== undefined) this.#options.recent.confirmed(line)
+      if (line !== undefined) recent.confirmed(line)
+      else if (body?.$case === 'messageReceived' && body.value.kind !== MessageReceived_Kind.KIND_GROUPCHAT)
+        recentPrivate.confirmed({ order, event, resource })
     }
   }
 

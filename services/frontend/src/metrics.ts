@@ -33,7 +33,7 @@ export function defineFrontendMetrics(registry: Registry) {
     ),
     confirmedBeforeLoss: counter(
       'frontend_lines_confirmed_before_loss_total',
-      'Room lines that the XMPP server confirmed within the second before its stream ended: returned to the session if their client is gone.',
+      'Lines that the XMPP server confirmed within the second before its stream ended: returned to the session if their client is gone, and private ones of the last 0.3 s told again if the server was away.',
     ),
     held: gauge('frontend_held_bytes', 'Bytes of events that wait until a resource has answered, or a person is back.'),
     gapSeconds: gauge('frontend_gap_seconds', 'How long the instance had no component stream, the last time.'),

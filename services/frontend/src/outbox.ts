@@ -291,6 +291,7 @@ export class Outbox {
         if (error instanceof AbandonedError) this.#giveUp(item, error)
         else item.onFailed(error)
       })
+      this.#options.placements.sent(item.command.user, item.command.key)
       this.#options.metrics.commands.inc({ command: item.command.command?.$case ?? 'none' })
     } catch (reason) {
       if (!(reason instanceof LaneFullError))

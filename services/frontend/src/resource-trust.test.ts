@@ -71,6 +71,20 @@ describe('trust in resources', () => {
     assert.equal(trust.isTrusted(romeo), false, 'that was the last stream')
   })
 
+  test('that somebody is there is told behind what waited for them', () => {
+    trust = new ResourceTrust({
+      ping: () => undefined,
+      onLost: to => told.push(`lost ${to}`),
+      onGone: () => undefined,
+      onHeld: () => undefined,
+      onHeard: to => told.push(`heard ${to}`),
+    })
+    trust.opened(true, true)
+    hold('one')
+    trust.heard(romeo, true)
+    assert.deepEqual(told, [`lost ${romeo}`, 'back one', `heard ${romeo}`])
+  })
+
   test('what is for who is gone goes back, also what comes later; until it speaks', () => {
     trust.opened(true)
     hold('one')

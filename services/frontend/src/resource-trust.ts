@@ -147,13 +147,15 @@ export class ResourceTrust {
     const isAnew = isPresence && this.#isRestart && !this.#trusted.has(fullJid) && !this.#gone.has(fullJid)
     this.#gone.delete(fullJid)
     if (this.#window !== undefined) this.#trusted.add(fullJid)
-    this.#options.onHeard?.(fullJid)
     if (isAnew) this.#options.onLost?.(fullJid)
     for (const held of this.#settle(fullJid)) isAnew ? held.giveBack() : held.release()
+    // Behind that: what was for the resource may now be for the person.
+    this.#options.onHeard?.(fullJid)
   }
 
   /** The resource is known to be gone. */
   left(fullJid: string): void {
+    this.#returned.delete(fullJid)
     this.#trusted.delete(fullJid)
   }
 

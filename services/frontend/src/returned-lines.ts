@@ -168,8 +168,10 @@ export class ReturnedLines {
     const placement = placements.cached(user) ?? (await placements.read(user, { isLastWord: true }))
     if (placement === undefined) return false
     const publisher = bus.publisher(commandLane(instance, placement.backend), commandCodec)
+    const key = `${bus.processId}.returned.${(++this.#count).toString(36)}`
+    placements.sent(user, key)
     publisher.publish({
-      key: `${bus.processId}.returned.${(++this.#count).toString(36)}`,
+      key,
       user,
       resource: batch[0]?.resource ?? '',
       generation: placement.generation,

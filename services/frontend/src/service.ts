@@ -2,7 +2,7 @@ import { type Bus, canaryKey, connectBus, instanceKey } from '@spectrum/bus'
 import { RouterDefinition } from '@spectrum/messages'
 import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
 import { Component, type Element, escapeAttribute, namespaces, prepareDomain } from '@spectrum/xmpp'
-import { Addresses } from './addresses.ts'
+import { Addresses, bareOf } from './addresses.ts'
 import { announceStream } from './announcement.ts'
 import { AwaitedPeople } from './awaited-people.ts'
 import { Canary } from './canary.ts'
@@ -18,6 +18,7 @@ import { Outbox } from './outbox.ts'
 import { Peers } from './peers.ts'
 import { Placements } from './placements.ts'
 import { RecentLines } from './recent-lines.ts'
+import { RecentPrivateLines } from './recent-private-lines.ts'
 import { ResourceTrust } from './resource-trust.ts'
 import { ReturnedLines } from './returned-lines.ts'
 import { SharedLink } from './shared-link.ts'
@@ -60,6 +61,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
   const key = new InstanceKey()
   await Promise.all([manifest.start(bus, instance), key.start(bus, instance)])
   const placements = new Placements(bus, instance)
+  const forwarded = placements.listen()
   const outbox = new Outbox({
     bus,
     instance,
@@ -97,6 +99,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
   })
   const deadEnds = new DeadEnds({ bus, metrics, log, domain: addresses.domain })
   const recent = new RecentLines()
+  const recentPrivate = new RecentPrivateLines()
   const returned = new ReturnedLines({ bus, instance, placements, metrics, log })
   const returnMs = config.frontend.returnSeconds * 1_000
   const trust = new ResourceTrust({
@@ -115,7 +118,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       dispatch.resourceGone(fullJid)
     },
     onOver: () => recent.forgetUncertain(),
-    onHeard: fullJid => people.heard(fullJid.slice(0, fullJid.indexOf('/'))),
+    onHeard: fullJid => people.heard(bareOf(fullJid)),
     onHeld: () => onHeld(),
   })
   const people = new AwaitedPeople({ waitMs: Math.min(returnMs, awaitedMs), onHeld: () => onHeld() })
@@ -182,6 +185,9 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         const isRestart = how === 'after-death' && (isServerGone || failures > 0)
         people.opened(isRestart)
         trust.opened(how === 'after-death', isRestart)
+        // A server that was not away has handed on what it confirmed.
+        const uncertain = recentPrivate.takeUncertain()
+        if (isRestart) feed.tellAgain(uncertain)
         isServerGone = false
         link.onStreamOpened()
         if (how !== 'handed-over') announceStream({ bus, instance, log })
@@ -189,9 +195,11 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       onOffline: () => {
         metrics.connected.set(0)
         metrics.streamsLost.inc()
-        metrics.confirmedBeforeLoss.inc(recent.count(1_000))
+        metrics.confirmedBeforeLoss.inc(recent.count(1_000) + recentPrivate.count(1_000))
         gap.began()
-        recent.lost(fullJid => dispatch.departures.leftAt(fullJid))
+        const left = dispatch.departures.leftTimes()
+        recent.lost(fullJid => left.get(fullJid))
+        recentPrivate.lost(jid => left.get(jid))
         trust.lost()
         people.lost()
         isServerGone = dispatch.departures.lost()
@@ -209,6 +217,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       trust,
       people,
       recent,
+      recentPrivate,
       returned,
       metrics,
       log,
@@ -284,6 +293,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
       people.close()
       await outbox.settled(5_000)
       peers[Symbol.dispose]()
+      forwarded[Symbol.dispose]()
       await manifest[Symbol.asyncDispose]()
       key[Symbol.dispose]()
       await bus[Symbol.asyncDispose]()

@@ -126,9 +126,8 @@ export class SharedLink implements Link {
     // It asks at the same time as this one: it holds nothing.
     this.onRoom(process, false)
     // It gets through to the server again, and so may this one: what this one asks then is its answer, and both enter together.
-    if (this.component.hurry()) return
-    const before = this.#substitutes.count
-    void this.#substitute().then(() => this.#options.peers.tellRoom(process, this.#substitutes.count < before))
+    if (this.component.hurry() && this.#substitutes.count === 0) return
+    void this.#makeRoom().then(isMade => this.#options.peers.tellRoom(process, isMade))
   }
 
   onLeaving(process: string): void {
@@ -330,6 +329,15 @@ export class SharedLink implements Link {
     await this.#lanes.drain(partitions, this.component.isOnline && this.#options.bus.isConnected)
     await this.#lanes.release(partitions)
     this.#options.onPartitions(this.#lanes.count)
+  }
+
+  /** Ends a connection that is held in the place of one who comes; true when there was one. */
+  async #makeRoom(): Promise<boolean> {
+    const before = this.#substitutes.count
+    // Without an own stream nothing else is done about them.
+    if (!this.component.isOnline) await this.#change(() => this.#substitutes.hold(Math.max(0, before - 1)))
+    else await this.#substitute()
+    return this.#substitutes.count < before
   }
 
   /** Holds the connections of frontends that are missing, each that is there an even share, until this one stops. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { MessageReceived, Show } from '@spectrum/messages'
 import { type NatsServer, type ProsodyServer, startNats, startProsody, waitUntil, XmppClient } from '@spectrum/stack'
 import { Frontend } from './frontend-child.ts'
@@ -42,6 +43,12 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
       describe: () => frontend.log,
     })
   }
+  /** It has the next stream: a server that is back at once may be so before the end of the last was noticed. */
+  const hasReturned = () =>
+    waitUntil(async () => [...frontend.log.matchAll(/component connected/g)].length > 1 && (await frontend.isReady()), {
+      deadlineMs: 20_000,
+      describe: () => frontend.log,
+    })
   const login = (name = 'romeo') =>
     XmppClient.connect({ port: prosody.clientPort, domain: 'localhost', name, password: 'secret', resource: 'orchard' })
   const tell = (body: string, to = `${romeoJid}/orchard`) =>
@@ -82,7 +89,7 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
     await waitUntil(() => bodies(romeo, 'restart ').length > 100)
     await prosody.kill('SIGTERM')
     await prosody.start()
-    await waitUntil(() => frontend.isReady(), { deadlineMs: 20_000, describe: () => frontend.log })
+    await hasReturned()
     await waitUntil(() => returned('restart ').length > 100, { deadlineMs: 20_000, describe: () => frontend.log })
     await using back = await login()
     await comesBack(back)
@@ -127,7 +134,7 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
     await waitUntil(() => bodies(romeo, 'kill ').length > 300)
     await prosody.kill('SIGKILL')
     await prosody.start()
-    await waitUntil(() => frontend.isReady(), { deadlineMs: 20_000, describe: () => frontend.log })
+    await hasReturned()
     await using back = await login()
     await comesBack(back)
     const from = n
@@ -148,6 +155,50 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
     context.diagnostic(`${n} lines, ${missing.length} missing; ${counted} confirmed within the second before the end`)
     assert.deepEqual(missing, [])
     assert.ok(counted > 0)
+  })
+
+  test('the server is killed: private lines of the last moment come again, and all that follow wait for their reader', async context => {
+    const romeo = await login()
+    await enter(romeo)
+    const chats = (client: XmppClient) =>
+      client.stanzas
+        .filter(({ attrs }) => attrs.type === 'chat')
+        .flatMap(stanza => Number(/^private (\d+)$/.exec(stanza.getChildText('body') ?? '')?.[1] ?? []))
+    let n = 0
+    const talk = setInterval(() => {
+      const value = MessageReceived.fromPartial({ from: { name: 'tybalt' }, kind: 0, body: `private ${n++}` })
+      neighbours.tell(romeoJid, { $case: 'messageReceived', value })
+    }, 10)
+    context.after(() => clearInterval(talk))
+    await waitUntil(() => chats(romeo).length > 100)
+    await prosody.kill('SIGKILL')
+    // So long that it is missed.
+    await delay(1_000)
+    await prosody.start()
+    await hasReturned()
+    await waitUntil(async () => (await frontend.metric('frontend_held_bytes')) > 0)
+    await using back = await login()
+    await enter(back)
+    const from = n
+    await waitUntil(() => n > from + 50)
+    clearInterval(talk)
+    await waitUntil(() => chats(back).includes(n - 1), { deadlineMs: 20_000, describe: () => frontend.log })
+    const before = chats(romeo)
+    const after = chats(back)
+    const all = new Set([...before, ...after])
+    context.diagnostic(`${n} lines, ${after.filter(line => before.includes(line)).length} of them came twice`)
+    assert.deepEqual(
+      Array.from({ length: n }, (_, line) => line).filter(line => !all.has(line)),
+      [],
+      'none is missing',
+    )
+    assert.deepEqual(
+      after,
+      after.toSorted((a, b) => a - b),
+      'in order',
+    )
+    assert.equal(new Set(after).size, after.length, 'none came twice to the one who came back')
+    assert.equal(await frontend.metric('frontend_held_bytes'), 0)
   })
 
   test('the connection is reset in mid-batch, three times: all arrives in order, within a moment', async context => {
@@ -209,7 +260,7 @@ describe('a frontend of an XMPP server that is restarted, stands still or refuse
       )
     await prosody.kill('SIGTERM')
     await prosody.start()
-    await waitUntil(() => frontend.isReady(), { deadlineMs: 20_000, describe: () => frontend.log })
+    await hasReturned()
     const upAt = performance.now()
     const gone = await waitUntil(isGone, { deadlineMs: 50_000, describe: () => frontend.log })
     assert.equal(gone.resource, 'orchard')

@@ -17,9 +17,9 @@ export interface Scene {
   readonly tap: ComponentTap | undefined
   /**
    * Says that something breaks now: what the last moments are counted from. The first time it is when the fault begins, for
-   * one that was prepared for a while. The end of a component connection that passes a proxy is seen without.
+   * one that was prepared for a while. `at`: when that was, in ms; now by default. The end of a component connection that passes a proxy is seen without.
    */
-  strikes(): void
+  strikes(at?: number): void
   /** Told beside the figures: `gap in bytes`, `killed`. */
   note(name: string, value: string | number): void
   /** Reports something that must not be, though the ledger cannot see it. */
@@ -57,7 +57,7 @@ export async function runFault(fault: Fault, system: System, load: Load, attempt
   using tap = system.componentProxy && new ComponentTap(system, load)
   const scene: Scene = {
     ...{ system, load, attempt, tap },
-    strikes: () => strikes.push(performance.now()),
+    strikes: (at = performance.now()) => strikes.push(at),
     note: (name, value) => {
       notes[name] = value
     },

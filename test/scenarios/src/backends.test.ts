@@ -72,6 +72,50 @@ scenario(
   },
 )
 
+scenario(
+  'who was moved for idleness and talks again reaches the new backend directly, in order, and the old one goes',
+  {
+    cfg: '[service]\nusers_per_backend = 2\nidle_reconnect_time = 3\nreuse_old_backends = 0',
+    isAlone: true,
+    timeoutMs: 180_000,
+  },
+  async scene => {
+    const { romeo, juliet, irc, gateway, channel, at } = scene
+    const balcony = channel('balcony')
+    const room = at(balcony)
+    await irc.join(balcony)
+    await Promise.all([romeo, juliet].map(each => each.joins(room)))
+    const sum = async (metric: string): Promise<number> => {
+      const each = await Promise.all(gateway.workers.map(worker => worker.metric(metric)))
+      return each.reduce((all, value) => all + value, 0)
+    }
+    const backends = await sum('spectrum_worker_backends')
+    await waitUntil(async () => (await sum('spectrum_worker_backends')) > backends, { deadlineMs: 60_000 })
+    await delay(2_000)
+    const before = await sum('spectrum_worker_commands_forwarded_total')
+    const people: Person[] = [romeo, juliet]
+    const said = numbered('again', 40)
+    for (const text of said) {
+      for (const each of people) await each.says(room, `${each.nick} ${text}`)
+      await delay(50)
+    }
+    for (const { nick } of people) {
+      await irc.waitFor(new RegExp(`^:${nick}!\\S* PRIVMSG ${balcony} :${nick} ${said.at(-1)}$`), {
+        deadlineMs: 20_000,
+      })
+      const lines = irc.lines.flatMap(
+        line => new RegExp(`^:${nick}!\\S* PRIVMSG ${balcony} :${nick} (again.*)$`).exec(line)?.[1] ?? [],
+      )
+      assert.deepEqual(lines, said)
+    }
+    const forwarded = (await sum('spectrum_worker_commands_forwarded_total')) - before
+    assert.ok(
+      forwarded >= 1 && forwarded <= 20,
+      `${forwarded} of ${2 * said.length} commands took the way by the old backend`,
+    )
+  },
+)
+
 scenario('a frontend killed under load loses nothing of what IRC says', { timeoutMs: 120_000 }, async scene => {
   const { romeo, irc, gateway, channel, at } = scene
   const balcony = channel('balcony')

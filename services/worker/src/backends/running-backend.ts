@@ -2,6 +2,7 @@ import {
   type Bus,
   commandLane,
   type Delivery,
+  forwardedTopic,
   type LaneConsumer,
   type LaneHandler,
   type Ownership,
@@ -96,6 +97,7 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
       placementOf: context.placementOf,
       login: context.login,
       forward: (command, backend) => this.#forward(command, backend),
+      passedOn: delivery => this.done(delivery),
       deliver: delivery => this.#deliver(delivery),
       closing: user => this.#departures.leaving(user) ?? this.sessions.get(user)?.closing,
       start: (user, { generation }) => this.#startSession({ user, generation, username: '', settings: {} }),
@@ -160,10 +162,6 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     const { key, user, command } = delivery.item
     this.#context.sessions.log.error({ key, user, kind: command?.$case }, 'a command ends workers and is put aside')
     this.#refuse(delivery, new NetworkError('unexpected', 'This could not be handled; the operator was told.'))
-  }
-
-  onBatchEnd(): void {
-    this.#barrier.flush()
   }
 
   onLost(reason: string): void {
@@ -270,6 +268,8 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     publisher.publish(command)
     sessions.metrics.forwarded.inc({ kind: command.command?.$case ?? 'unknown' })
     await publisher.durable()
+    const { generation, key, user } = command
+    bus.notify(forwardedTopic(instance), Buffer.from(`${generation} ${key} ${user}`))
   }
 
   #refuse(delivery: Delivery<Command>, error: NetworkError): void {

@@ -46,6 +46,7 @@ function stage() {
     isOver: () => false,
     evict: () => undefined,
     refuse: ({ item }, error) => delivered.push(`${item.key}: ${error.code}`),
+    passedOn: ({ item }) => delivered.push(`${item.key}: forwarded`),
     ignore: ({ item }, reason) => delivered.push(`${item.key}: ${reason}`),
     isLost: () => false,
     onFailure: error => assert.fail(String(error)),

@@ -12,6 +12,8 @@ export interface StrayOptions {
   login(user: string, nickHint: string): Promise<Placement>
   /** Hands the command to another backend's lane; fulfils when it is durable there. */
   forward(command: Command, backend: number): Promise<void>
+  /** It is another backend's now. */
+  passedOn(delivery: Delivery<Command>): void
   /** Gives it to the user's session here. False when there is none with that generation, or an older one. */
   deliver(delivery: Delivery<Command>): boolean
   /** The user is placed here but no session runs: starts one. */
@@ -114,7 +116,8 @@ export class Strays {
 
   /** Finds out where it belongs, and returns what is to be done with it. */
   async #route(delivery: Delivery<Command>): Promise<() => void> {
-    const { backend, placementOf, login, forward, deliver, start, isOver, evict, refuse, ignore } = this.#options
+    const { backend, placementOf, login, forward, passedOn, deliver, start, isOver, evict, refuse, ignore } =
+      this.#options
     const command = delivery.item
     const { user, command: body } = command
     const moved = () => refuse(delivery, new NetworkError('unavailable', 'The session is being moved.'))
@@ -144,7 +147,7 @@ export class Strays {
     await forward({ ...command, generation, forwards: command.forwards + 1 }, target)
     return () => {
       evict(user, placement)
-      ignore(delivery, 'forwarded')
+      passedOn(delivery)
     }
   }
 }

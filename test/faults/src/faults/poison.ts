@@ -72,13 +72,13 @@ function flowsAgain({ recoveryMs }: { recoveryMs: number }): string | undefined 
 }
 
 /** Tells of each end of any of these until disposed: they are started again by their supervisor. */
-function watchDeaths(processes: readonly ServiceProcess[], onDeath: () => void): Disposable {
+function watchDeaths(processes: readonly ServiceProcess[], onDeath: (at: number) => void): Disposable {
   let isOver = false
   const watch = async ({ child }: ServiceProcess): Promise<void> => {
     while (!isOver) {
       await child.ended
       if (isOver) return
-      onDeath()
+      onDeath(lastWordAt(child.lines))
       while (!isOver && !child.isRunning) await delay(5)
     }
   }
@@ -88,4 +88,11 @@ function watchDeaths(processes: readonly ServiceProcess[], onDeath: () => void):
       isOver = true
     },
   }
+}
+
+/** When the process said that it ends, by our clock: on a busy machine its exit is known much later. */
+function lastWordAt(lines: readonly string[]): number {
+  const last = lines.findLast(line => line.includes('ends the process'))
+  const time = last === undefined ? Number.NaN : Date.parse((JSON.parse(last) as { time: string }).time)
+  return Number.isNaN(time) ? performance.now() : performance.now() - (Date.now() - time)
 }
