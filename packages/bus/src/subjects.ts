@@ -165,10 +165,10 @@ export const instanceTopic = (instance: string, word: string): Topic => ({
 export const processTopic = (instance: string, process: string, word: string): Topic => ({
   subject: `notify.${instance}.one.${encodeToken(process)}.${encodeToken(word)}`,
 })
-/** Deaths that a launcher saw; `reporter` is the service that says so. */
 /** A worker says that it passed a command on to where its user sits by now: `<generation> <key> <user>`. */
 export const forwardedTopic = (instance: string): Topic => instanceTopic(instance, 'forwarded')
 
+/** Deaths that a launcher saw; `reporter` is the service that says so. */
 export const deathTopic = (reporter: ServiceName | '*'): Topic => ({ subject: `deaths.${reporter}` })
 
 // ---- inboxes and the JetStream API

@@ -54,9 +54,8 @@ export function jsonValue<T>(isRecord?: (fields: Partial<T>) => boolean): ValueC
     encode: value => Buffer.from(JSON.stringify(value)),
     decode: bytes => {
       const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'))
-      const isAny = isRecord === undefined
-      if (!isAny && (typeof value !== 'object' || value === null || !isRecord(value)))
-        throw new TypeError('it has another form')
+      if (isRecord === undefined) return value as T
+      if (typeof value !== 'object' || value === null || !isRecord(value)) throw new TypeError('it has another form')
       return value as T
     },
   }

@@ -127,9 +127,13 @@ export class Trial<D> implements Tried {
   }
 
   async yields(): Promise<boolean> {
+    if (!this.#target.isOpen()) {
+      this.#room.leaves(this)
+      return false
+    }
     const hasUnfinished = this.#hasUnfinished()
     const isOnRecord = this.#record.trying.length === 0 || (hasUnfinished && this.#record.isInCompany === true)
-    if (!isOnRecord && this.#target.isOpen()) {
+    if (!isOnRecord) {
       this.#note(hasUnfinished)
       await this.#target.stored()
     }

@@ -96,6 +96,11 @@ export class Component {
     return this.#stream.isSilent
   }
 
+  /** See {@link ConfirmedOutput.isConfirming}. */
+  get isConfirming(): boolean {
+    return this.#output.isConfirming
+  }
+
   /** True while so much output waits that its source should. */
   get isCongested(): boolean {
     return this.#output.isCongested

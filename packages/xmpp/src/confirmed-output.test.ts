@@ -222,9 +222,11 @@ describe('confirmed output', () => {
     const [, barrier = ''] = take()
     pass(6)
     assert.deepEqual(told, [], 'it has said nothing yet')
+    assert.equal(output.isConfirming, true)
     output.heard()
     t.mock.timers.tick(1_000)
     assert.deepEqual([told, confirmed], [['unconfirmable'], ['a']])
+    assert.equal(output.isConfirming, false)
 
     socket.isDrained = false
     send('b')

@@ -132,6 +132,11 @@ export class ConfirmedOutput {
     this.#options = options
   }
 
+  /** False once the server is known not to return what the component sends to itself: what is written counts as delivered then. */
+  get isConfirming(): boolean {
+    return this.#proof !== 'absent'
+  }
+
   /** True while so much waits that the source should not produce more. */
   get isCongested(): boolean {
     return this.#waitingLength + this.#unconfirmedLength > congestedLength

@@ -270,7 +270,8 @@ export class SharedLink implements Link {
     this.#checkAt = now + checkMs
     // One looks for all.
     const isMine = this.component.isOnline && this.#members()[0] === bus.processId
-    if (!isMine || !bus.isConnected) return this.#check.forget()
+    // A server that returns nothing to the component returns no probes either.
+    if (!isMine || !bus.isConnected || !this.component.isConfirming) return this.#check.forget()
     const places = this.#check.look(this.#attendance.most + this.#extras)
     if (places === 'whole') this.#renewalMs = firstRenewalMs
     if (places !== 'broken' || now < this.#renewalAt) return
