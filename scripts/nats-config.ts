@@ -15,4 +15,8 @@ if (folder === undefined || jids.length === 0) {
   const write = (name: string, text: string) => writeFileSync(join(folder, name), text, { mode: 0o600, flag: 'wx' })
   write('nats.conf', natsServerConfig({ ...place, users, instances: jids.map(instanceKey) }))
   for (const [service, { seed }] of Object.entries(users)) write(`${service}.seed`, seed)
+  console.log(
+    `Written to ${resolve(folder)}: nats.conf, and frontend.seed, router.seed and worker.seed (SPECTRUM_NATS_NKEY_SEED_FILE of each service).`,
+  )
+  console.log('Next: nats-server -c nats.conf; docs/operations.md has what each service needs.')
 }

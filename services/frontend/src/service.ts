@@ -303,7 +303,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
 
 /** Active, it needs the XMPP server; standing by, only the bus. */
 function readiness(bus: Bus, { component }: Link): boolean | string {
-  if (!bus.isConnected) return 'the bus is not connected'
+  if (!bus.isConnected) return 'NATS is not connected'
   if (component?.isSilent === true) return 'the XMPP server does not answer'
   if (component !== undefined) return component.isOnline || 'the component is not connected'
   // Whoever stops now must know that this one stands by.

@@ -179,7 +179,7 @@ async function assertSole(leadership: Leadership<LeaderTerm>, stopping: AbortSig
 }
 
 function readiness(bus: Bus, database: DatabaseWatch): true | string {
-  if (!bus.isConnected) return 'the bus is not connected'
+  if (!bus.isConnected) return 'NATS is not connected'
   return database.isAvailable || 'the database is not available'
 }
 
