@@ -78,8 +78,10 @@ test('a process is dead when its pid is gone, and its resources are free; live o
 
 test('NATS away longer than the lease: everybody pauses, nobody is declared dead, the same owner goes on', async () => {
   await using own = await startServer()
-  await using one = await openBus(own.url, { timings })
-  await using two = await openBus(own.url, { timings })
+  // Who connects again may do so 2 s later than the other.
+  const patient = { ...timings, deathMs: 3_000 }
+  await using one = await openBus(own.url, { timings: patient })
+  await using two = await openBus(own.url, { timings: patient })
   const ownership = await one.bus.owners.acquire('backend.r.3')
   assert.ok(ownership)
   assert.ok(ownership.mayAct())
@@ -90,17 +92,17 @@ test('NATS away longer than the lease: everybody pauses, nobody is declared dead
   two.bus.owners.onDeath(process => void dead.push(process))
   await own.kill()
   await until(() => !ownership.mayAct())
-  // A renewal without a connection is given up after 2 s, longer than it takes to be dead; the first one of the outage may
-  // have failed at once.
+  // A renewal without a connection is given up after 2 s, so that two take longer than it takes to be dead; the first one of the
+  // outage may have failed at once.
   const failures = ({ logs }: TestBus) => logs.filter(({ message }) => message.includes('could not renew')).length
-  await until(() => failures(one) >= 2 && failures(two) >= 2, { deadlineMs: 30_000 })
+  await until(() => failures(one) >= 3 && failures(two) >= 3, { deadlineMs: 30_000 })
   await own.start()
   await until(() => ownership.mayAct(), { deadlineMs: 15_000 })
   assert.equal(await two.bus.owners.acquire('backend.r.3'), undefined)
   // Nor afterwards, while each hears so many heartbeats of the other as there are in twice the time.
   const heard = (by: TestBus, of: TestBus) =>
     by.bus.owners.processes().find(({ process }) => process === of.bus.processId)?.info.round
-  for (let round = 1; round <= (2 * timings.deathMs) / timings.heartbeatMs; round++) {
+  for (let round = 1; round <= (2 * patient.deathMs) / patient.heartbeatMs; round++) {
     for (const { bus } of [one, two]) bus.owners.setInfo({ round })
     await until(() => heard(one, two) === round && heard(two, one) === round)
   }

@@ -15,7 +15,7 @@ export const dropReasons: Readonly<Record<string, string>> = {
   'chat-state': 'A chat state where nothing takes chat states.',
   'directed-presence': 'A presence sent to a contact, who hears of the presence sent to the gateway.',
   'foreign-addressee': 'A stanza for another domain than the instance.',
-  'forwarded-unreadable': 'A stanza passed on by another frontend that cannot be read.',
+  'forwarded-unreadable': 'A stanza or notification of another frontend that cannot be read.',
   'id-too-long': 'A stanza with an id that cannot be carried; answered with an error where it can be.',
   'iq-result': 'An answer to no question of this process.',
   'message-without-body': 'A message with nothing in it that a network could carry.',

@@ -69,20 +69,18 @@ export class Peers implements Disposable {
         const stanza = this.#parse(payload)
         if (stanza !== undefined) listener.onStanza(stanza)
       }),
-      bus.onNotify(own(writeWord), payload => listener.onWrite(text(payload))),
+      bus.onNotify(own(writeWord), payload => {
+        // What is no stanza, or more than one, would end the stream of all.
+        const stanza = this.#parse(payload)
+        if (stanza !== undefined) listener.onWrite(toXml(stanza))
+      }),
       bus.onNotify(instanceTopic(instance, takeOverWord), payload => {
         const [from = '', to = ''] = text(payload).split(' ')
         if (from !== bus.processId) listener.onTakeOver(from, to)
       }),
-      bus.onNotify(instanceTopic(instance, joiningWord), payload => {
-        if (text(payload) !== bus.processId) listener.onJoining(text(payload))
-      }),
-      bus.onNotify(instanceTopic(instance, leavingWord), payload => {
-        if (text(payload) !== bus.processId) listener.onLeaving(text(payload))
-      }),
-      bus.onNotify(instanceTopic(instance, leftWord), payload => {
-        if (text(payload) !== bus.processId) listener.onLeft(text(payload))
-      }),
+      this.#onProcess(joiningWord, process => listener.onJoining(process)),
+      this.#onProcess(leavingWord, process => listener.onLeaving(process)),
+      this.#onProcess(leftWord, process => listener.onLeft(process)),
       bus.onNotify(own(roomWord), payload => {
         const [by = '', word] = text(payload).split(' ')
         listener.onRoom(by, word === 'made')
@@ -148,6 +146,18 @@ export class Peers implements Disposable {
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
   }
 
+  /** Of each other frontend that says so of itself. */
+  #onProcess(word: string, listener: (process: string) => void): Disposable {
+    const { bus, instance, metrics, log } = this.#options
+    return bus.onNotify(instanceTopic(instance, word), payload => {
+      const process = text(payload)
+      if (process === bus.processId) return
+      if (processName.test(process)) return listener(process)
+      log.warn({ word, bytes: payload.length }, 'what another frontend says names no process')
+      metrics.dropped.inc({ kind: 'notification', reason: 'forwarded-unreadable' })
+    })
+  }
+
   #ownerOf(stanza: Element): string | undefined {
     const { attrs, name } = stanza
     if (name === 'iq') {
@@ -169,15 +179,16 @@ export class Peers implements Disposable {
   }
 
   #parse(payload: Uint8Array): Element | undefined {
-    try {
-      return parseElement(text(payload))
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'what another frontend passed on is no stanza')
-      this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'forwarded-unreadable' })
-      return undefined
-    }
+    const element = parseElement(text(payload))
+    if (element !== undefined && stanzaNames.has(element.name)) return element
+    this.#options.log.warn({ bytes: payload.length }, 'what another frontend passed on is no stanza')
+    this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'forwarded-unreadable' })
+    return undefined
   }
 }
+
+const processName = /^frontend-[\w.-]{1,200}$/
+const stanzaNames: ReadonlySet<string> = new Set(['message', 'presence', 'iq'])
 
 /** The word before the first space, and what follows: a resource may have spaces in it. */
 const split = (line: string): [string, string] => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { instanceTopic, processTopic } from '@spectrum/bus'
 import { MessageReceived } from '@spectrum/messages'
 import {
   type EjabberdServer,
@@ -255,6 +256,45 @@ describe('frontends that share the connections of ejabberd', () => {
       assert.doesNotMatch(log.slice(logs[index]), /connections are held in place/, 'none was waited for')
       assert.doesNotMatch(log.slice(logs[index]), /an event lane was lost/)
     }
+  })
+
+  test('what is no word of another frontend, or no stanza, harms nobody and is counted', async () => {
+    await using first = await start()
+    await owns(first, 32)
+    await using client = await XmppClient.connect({
+      ...{ port: ejabberd.clientPort, domain: 'localhost', name: 'romeo', password: 'secret', resource: 'z' },
+    })
+    // The server counts on two.
+    await holds(first, 1)
+    const { worker, instance } = neighbours
+    const frontend = await waitUntil(() => worker.owners.processes('frontend')[0])
+    const huge = `${'x'.repeat(400_000)} ${'y'.repeat(400_000)}`
+    const payloads = [
+      '',
+      ' ',
+      'garbage',
+      huge,
+      '\0',
+      '<message>',
+      '<stream:stream>',
+      '<message/></stream:stream>',
+      '</a>',
+    ]
+    for (const payload of payloads) {
+      for (const word of ['stanza', 'write', 'room', 'heard'])
+        worker.notify(processTopic(instance, frontend.process, word), Buffer.from(payload))
+      for (const word of ['take-over', 'joining', 'leaving', 'left', 'forwarded'])
+        worker.notify(instanceTopic(instance, word), Buffer.from(payload))
+    }
+    // Of stanzas all but the message with something behind it; nothing names a process.
+    const unreadable = 2 * (payloads.length - 1) + 3 * payloads.length
+    await waitUntil(async () => (await first.metric('dropped_total')) >= unreadable, {
+      describe: () => first.log,
+    })
+    client.sends(`<message to="nurse@${jid}" type="chat"><body>behind all that</body></message>`)
+    assert.equal((await neighbours.command('sendMessage', client.bareJid)).value.body, 'behind all that')
+    assert.equal(await first.metric('frontend_streams_lost_total'), 0)
+    assert.equal(await first.metric('frontend_partitions'), 32)
   })
 
   test('one that cannot reach the server takes nobody’s place, and one that died as soon as it came has none', async () => {
