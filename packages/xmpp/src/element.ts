@@ -49,8 +49,10 @@ export function childElements(parent: Element): Element[] {
   return parent.children.filter(child => typeof child !== 'string')
 }
 
-/** Reads one element from text; `undefined` when the text is not XML or more than one element. */
+/** Reads the first element of a text; `undefined` when it is not XML, or begins with anything else. */
 export function parseElement(text: string): Element | undefined {
+  // The library takes seconds to find out that a large text has no element.
+  if (!text.startsWith('<')) return undefined
   try {
     return parse(text)
   } catch {

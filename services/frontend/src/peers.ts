@@ -1,6 +1,7 @@
 import { type Bus, instanceTopic, processTopic } from '@spectrum/bus'
 import type { Logger } from '@spectrum/network'
 import { type Element, parseElement, toXml } from '@spectrum/xmpp'
+import { bareOf } from './addresses.ts'
 import type { FrontendMetrics } from './metrics.ts'
 
 export interface PeersOptions {
@@ -8,6 +9,8 @@ export interface PeersOptions {
   readonly instance: string
   /** The component's JID. */
   readonly domain: string
+  /** Of one stanza as it is read; escaped again, it may be a little larger. */
+  readonly maxStanzaBytes: number
   readonly metrics: FrontendMetrics
   readonly log: Logger
   /** Who tells the user's events, where it is known and somebody else. */
@@ -62,7 +65,7 @@ export class Peers implements Disposable {
   }
 
   listen(listener: PeerListener): void {
-    const { bus, instance } = this.#options
+    const { bus, instance, domain } = this.#options
     const own = (word: string) => processTopic(instance, bus.processId, word)
     this.#subscriptions = [
       bus.onNotify(own(stanzaWord), payload => {
@@ -70,8 +73,8 @@ export class Peers implements Disposable {
         if (stanza !== undefined) listener.onStanza(stanza)
       }),
       bus.onNotify(own(writeWord), payload => {
-        // What is no stanza, or more than one, would end the stream of all.
-        const stanza = this.#parse(payload)
+        // What is no stanza of the gateway's, or more than one, would end the stream of all.
+        const stanza = this.#parse(payload, ({ attrs }) => attrs.to && hostOf(String(attrs.from ?? '')) === domain)
         if (stanza !== undefined) listener.onWrite(toXml(stanza))
       }),
       bus.onNotify(instanceTopic(instance, takeOverWord), payload => {
@@ -178,14 +181,17 @@ export class Peers implements Disposable {
     return bus.owners.processes('frontend').some(peer => peer.process === process) ? process : undefined
   }
 
-  #parse(payload: Uint8Array): Element | undefined {
-    const element = parseElement(text(payload))
-    if (element !== undefined && stanzaNames.has(element.name)) return element
+  #parse(payload: Uint8Array, isWanted: (stanza: Element) => unknown = () => true): Element | undefined {
+    // What is larger no frontend reads from a server.
+    const element = payload.length > 2 * this.#options.maxStanzaBytes ? undefined : parseElement(text(payload))
+    if (element !== undefined && stanzaNames.has(element.name) && isWanted(element)) return element
     this.#options.log.warn({ bytes: payload.length }, 'what another frontend passed on is no stanza')
     this.#options.metrics.dropped.inc({ kind: 'stanza', reason: 'forwarded-unreadable' })
     return undefined
   }
 }
+
+const hostOf = (jid: string): string => bareOf(jid).split('@').at(-1) ?? ''
 
 const processName = /^frontend-[\w.-]{1,200}$/
 const stanzaNames: ReadonlySet<string> = new Set(['message', 'presence', 'iq'])

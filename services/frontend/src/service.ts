@@ -135,6 +135,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     bus,
     instance,
     domain: addresses.domain,
+    maxStanzaBytes: config.frontend.maxStanzaBytes,
     metrics,
     log,
     tellerOf: user => link.tellerOf(user),
