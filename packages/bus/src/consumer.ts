@@ -105,7 +105,11 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     this.#revision = taken.revision
     this.#committedLow = taken.record.low
     const { connection, purges, timings } = context
-    this.#purge = new LanePurge(connection, lane, purges, timings.purgeMs, taken.record.low)
+    this.#purge = new LanePurge(connection, lane, purges, {
+      everyMs: timings.purgeMs,
+      low: taken.record.low,
+      isSameStream: async () => (await this.#reader?.isSameStream()) === true,
+    })
     this.#crashes = taken.record.crashes
     if (Trial.isDue(this.#crashes)) this.#trial = this.#beginTrial(this.#crashes)
   }

@@ -11,13 +11,22 @@ export class LanePurge {
   readonly #lane: Lane
   readonly #pacer: Pacer
   readonly #everyMs: number
+  readonly #isSameStream: () => Promise<boolean>
+  #resets = 0
   #purgedLow: number
   #lastAt = performance.now()
   #bytes = 0
   #isPurging = false
 
-  constructor(connection: Connection, lane: Lane, pacer: Pacer, everyMs: number, low: number) {
+  /** `isSameStream`: whether the stream is still the one that `low` is of. */
+  constructor(
+    connection: Connection,
+    lane: Lane,
+    pacer: Pacer,
+    { everyMs, low, isSameStream }: { everyMs: number; low: number; isSameStream: () => Promise<boolean> },
+  ) {
     this.#connection = connection
+    this.#isSameStream = isSameStream
     this.#lane = lane
     this.#pacer = pacer
     this.#everyMs = everyMs
@@ -31,6 +40,7 @@ export class LanePurge {
 
   /** The stream was made anew. */
   reset(): void {
+    this.#resets++
     this.#purgedLow = 1
   }
 
@@ -51,11 +61,15 @@ export class LanePurge {
     this.#isPurging = true
     this.#lastAt = now
     this.#bytes = 0
-    this.#connection
-      .api(jetStreamApi.purge(this.#lane.stream), { filter: laneFilter(this.#lane), seq: low }, purgeTimeoutMs)
-      .then(() => {
-        this.#purgedLow = low
-      })
+    const resets = this.#resets
+    const purge = async () => {
+      // A server that came back empty is known here before the reader has noticed: what is in it nobody has read.
+      if (!(await this.#isSameStream())) return
+      const body = { filter: laneFilter(this.#lane), seq: low }
+      await this.#connection.api(jetStreamApi.purge(this.#lane.stream), body, purgeTimeoutMs)
+      if (resets === this.#resets) this.#purgedLow = low
+    }
+    purge()
       .catch(error => {
         this.#connection.count('bus_purge_failures', {})
         log.debug({ err: error, lane: this.#lane.key }, 'a lane was not purged, trying on')

@@ -176,6 +176,11 @@ export class Reader {
     this.#run()
   }
 
+  /** Whether the stream is still the one that is read, as its server says. Rejects when none answers. */
+  async isSameStream(): Promise<boolean> {
+    return (await this.#readers.createdOf(this.#options.stream)) === this.#created
+  }
+
   isSilent(now: number): boolean {
     if (this.#state !== 'reading' || this.#isOpening) return false
     return now - this.#lastHeard > this.#options.heartbeatMs * heartbeatsToSilence
