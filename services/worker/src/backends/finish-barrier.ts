@@ -8,9 +8,8 @@ interface Durable {
 }
 
 /**
- * Finishes commands once the events that they caused are durable, so that a crash loses neither; also those by which a network
- * within this process reacts in the same turn of the event loop. Works on all that was done in one turn together; the order in which
- * commands were done is kept.
+ * Finishes commands once the events that they caused are durable, so that a crash loses neither. Works on all that was done
+ * in one turn of the event loop together; the order in which commands were done is kept.
  */
 export class FinishBarrier {
   readonly #log: Logger
@@ -31,11 +30,11 @@ export class FinishBarrier {
     this.#done.push(delivery)
     if (this.#isScheduled) return
     this.#isScheduled = true
-    // Behind what networks have put off to the end of this turn while the group was done.
-    setImmediate(() => setImmediate(() => this.#flush()))
+    setImmediate(() => this.flush())
   }
 
-  #flush(): void {
+  /** Ends the group of this turn. */
+  flush(): void {
     this.#isScheduled = false
     if (this.#done.length === 0) return
     const group = this.#done
@@ -61,7 +60,7 @@ export class FinishBarrier {
   /** Fulfils when everything done so far is finished, and every event told so far durable. */
   async settled(): Promise<void> {
     const lanes = [...this.#touched]
-    this.#flush()
+    this.flush()
     await Promise.all([this.#tail, ...lanes.map(lane => lane.durable())])
   }
 }

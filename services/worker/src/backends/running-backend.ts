@@ -164,6 +164,10 @@ export class RunningBackend implements BackendLink, LaneHandler<Command> {
     this.#refuse(delivery, new NetworkError('unexpected', 'This could not be handled; the operator was told.'))
   }
 
+  onBatchEnd(): void {
+    this.#barrier.flush()
+  }
+
   onLost(reason: string): void {
     if (this.#isLost) return
     this.#isLost = true
