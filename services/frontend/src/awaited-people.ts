@@ -10,11 +10,12 @@ export interface ForPerson {
 export interface AwaitedPeopleOptions {
   /** So many bytes wait now. */
   onHeld(bytes: number): void
-  /** How long after the new stream people are waited for. Default 10 s, as long as clients have to answer. */
+  /** How long after the new stream people are waited for. Default {@link awaitedMs}. */
   readonly waitMs?: number
 }
 
-const waitMs = 10_000
+/** As long as a client has to answer. */
+export const awaitedMs = 10_000
 /** Of one person. */
 const maxItems = 1_000
 const maxBytes = 256 * 1024
@@ -55,7 +56,7 @@ export class AwaitedPeople {
       this.#isOpen = false
       this.#back.clear()
       this.#releaseAll()
-    }, this.#options.waitMs ?? waitMs)
+    }, this.#options.waitMs ?? awaitedMs)
     this.#timer.unref()
   }
 

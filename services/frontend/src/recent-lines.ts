@@ -13,11 +13,11 @@ interface Told extends RoomLine {
 }
 
 /** How long lines are kept: a server that is stopped may take some seconds to end our stream after it lost its clients. */
-const keptMs = 8_000
+export const keptMs = 8_000
 /** How long a bounce may follow the server's confirmation; clients that a server has just lost bounce at once. */
 const bounceMs = 2_000
 /** Confirmed so shortly before the server lost a client, a line had perhaps not left its memory. */
-const uncertainMs = 300
+export const uncertainMs = 300
 const maxLines = 20_000
 
 /**

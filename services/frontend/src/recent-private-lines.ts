@@ -1,4 +1,5 @@
 import type { Event } from '@spectrum/messages'
+import { keptMs, uncertainMs } from './recent-lines.ts'
 
 /** A private line as it was told to one resource; to the person, where that is empty. */
 export interface PrivateLine {
@@ -8,10 +9,6 @@ export interface PrivateLine {
   readonly resource: string
 }
 
-/** A server that is stopped may take some seconds to end our stream after it lost its clients. */
-const keptMs = 8_000
-/** Confirmed so shortly before the server lost its client, a line had perhaps not left its memory. */
-const uncertainMs = 300
 const maxLines = 20_000
 
 /**

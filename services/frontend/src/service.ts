@@ -4,7 +4,7 @@ import { busCounter, type RunningService, type ServiceContext } from '@spectrum/
 import { Component, type Element, escapeAttribute, namespaces, prepareDomain } from '@spectrum/xmpp'
 import { Addresses, bareOf } from './addresses.ts'
 import { announceStream } from './announcement.ts'
-import { AwaitedPeople } from './awaited-people.ts'
+import { AwaitedPeople, awaitedMs } from './awaited-people.ts'
 import { Canary } from './canary.ts'
 import { DeadEnds } from './dead-ends.ts'
 import { Dispatch } from './dispatch.ts'
@@ -29,8 +29,6 @@ import { xeps } from './xeps/index.ts'
 
 /** What the canary said and did not hear within this time is lost. */
 const canaryPatienceMs = 30_000
-/** How long people who were there before the XMPP server was restarted are waited for: as long as a client has to answer. */
-const awaitedMs = 10_000
 
 /** Builds the frontend of one instance; it runs when this fulfils, active or standing by. */
 export async function startFrontend({ config, log, registry, stopping }: ServiceContext): Promise<RunningService> {

@@ -336,7 +336,7 @@ export class SharedLink implements Link {
   async #makeRoom(): Promise<boolean> {
     const before = this.#substitutes.count
     // Without an own stream nothing else is done about them.
-    if (!this.component.isOnline) await this.#change(() => this.#substitutes.hold(Math.max(0, before - 1)))
+    if (!this.component.isOnline) await this.#hold(() => ({ now: Math.max(0, before - 1), soon: 0 }))
     else await this.#substitute()
     return this.#substitutes.count < before
   }

@@ -45,11 +45,10 @@ export class Substitutes {
   async renew(): Promise<boolean> {
     const idle = this.#held.findIndex(({ isOnline, hasReceived }) => isOnline && !hasReceived)
     if (idle === -1) return false
+    const count = this.#held.length
     const ended = this.#held.splice(idle, 1)
     await Promise.all(ended.map(component => component.stop(0)))
-    const { component, enter } = this.#start()
-    this.#held.push(component)
-    enter()
+    await this.hold(count, this.#ready.length)
     return true
   }
 
