@@ -63,8 +63,9 @@ export class LanePurge {
     this.#bytes = 0
     const resets = this.#resets
     const purge = async () => {
-      // A server that came back empty is known here before the reader has noticed: what is in it nobody has read.
-      if (!(await this.#isSameStream())) return
+      // A server that came back empty may be known here before the reader has noticed, or the reader notices while it is asked:
+      // what is in it nobody has read.
+      if (!(await this.#isSameStream()) || resets !== this.#resets) return
       const body = { filter: laneFilter(this.#lane), seq: low }
       await this.#connection.api(jetStreamApi.purge(this.#lane.stream), body, purgeTimeoutMs)
       if (resets === this.#resets) this.#purgedLow = low
