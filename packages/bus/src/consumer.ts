@@ -205,7 +205,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
 
   /** One item is finished: called by its delivery. */
   finished(batch: OpenBatch, progress: UserProgress, position: number): void {
-    if (this.#state === 'closed') return
+    // What is of a stream that was made anew since finishes nothing of the new one.
+    if (this.#state === 'closed' || batch.cursor !== this.#cursor) return
     progress.finish(position)
     this.#cursor.finish(batch)
     this.#touch()
@@ -368,7 +369,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
 
   #bury(batch: OpenBatch, sequence: number, reason: string, data: Uint8Array): void {
     this.#afterBurial(this.#context.dead.put({ lane: this.#lane.key, sequence, reason, data }), () => {
-      if (this.#state === 'closed') return
+      if (this.#state === 'closed' || batch.cursor !== this.#cursor) return
       this.#cursor.finish(batch)
       this.#touch()
     })
@@ -407,13 +408,15 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   async #write(): Promise<void> {
     const { cursors, process, connection } = this.#context
     const now = Math.floor(Date.now() / 1000)
-    const { record, users, leftOut } = this.#cursor.record(this.#ownership.epoch, process, now)
+    const cursor = this.#cursor
+    const { record, users, leftOut } = cursor.record(this.#ownership.epoch, process, now)
     if (this.#crashes && !this.#trial && record.low > this.#crashes.until) this.#crashes = undefined
     if (this.#crashes) record.crashes = structuredClone(this.#crashes)
     const turns = this.#turns
     if (leftOut > 0) connection.count('bus_cursor_truncated', {}, leftOut)
     this.#revision = await cursors.update(this.#lane.key, record, this.#revision, commitTimeoutMs)
-    this.#committedLow = record.low
+    // Made anew meanwhile, its stream has nothing to be purged up to the old low.
+    if (cursor === this.#cursor) this.#committedLow = record.low
     this.#commitGapMs = users > manyUsers ? Math.min(maxCommitGapMs, users / 10) : 0
     this.#unansweredSince = undefined
     this.#finishedUnanswered = 0
@@ -454,6 +457,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   /** The stream was made anew: nothing of what the cursor says holds for it. */
   #startAnew(): void {
     this.#cursor = new Cursor(emptyCursor)
+    // What it still holds is tried to its end; what comes now was in nobody's hands at those deaths.
+    this.#trial = undefined
     this.#crashes = undefined
     this.#committedLow = 1
     this.#purge.reset()

@@ -48,6 +48,8 @@ const publisherMemorySeconds = 3600
 
 /** One message of the lane, until all its items are finished. */
 export interface OpenBatch {
+  /** The cursor that opened it: none of another's items. */
+  readonly cursor: Cursor
   readonly sequence: number
   readonly publisher: string | undefined
   readonly number: number
@@ -143,7 +145,7 @@ export class Cursor {
     items: number,
     bytes: number,
   ): OpenBatch {
-    const batch = { sequence, publisher: id?.publisher, number: id?.number ?? 0, bytes, left: items }
+    const batch = { cursor: this, sequence, publisher: id?.publisher, number: id?.number ?? 0, bytes, left: items }
     this.#lastSequence = sequence
     if (id) this.#seen.set(id.publisher, id.number)
     this.#batches.push(batch)

@@ -370,6 +370,31 @@ test('a wiped server: streams are made again and lanes go on', async () => {
   assert.ok(ownership.mayAct())
 })
 
+test('a wiped server: what was in hand counts for nothing in the new stream', async () => {
+  await using own = await startServer()
+  await using publisher = await openBus(own.url, { service: 'router' })
+  await using worker = await openBus(own.url)
+  const lane = commandLane(instance, 1)
+  const held: Delivery<Line>[] = []
+  const { got, consumer } = await collect(worker, lane, delivery => held.push(delivery))
+  const out = publisher.bus.publisher(lane, lineCodec)
+  for (let n = 0; n < 10; n++) out.publish({ user: 'u', n })
+  await until(() => got.length === 10)
+  await own.kill()
+  await rm(own.storeDir, { recursive: true })
+  await own.start()
+  out.publish({ user: 'u', n: 10 })
+  await until(() => got.length === 11, { deadlineMs: 20_000, describe: () => JSON.stringify([...worker.counts]) })
+  const last = held.pop()
+  for (const delivery of held) delivery.finish()
+  assert.equal(consumer.unfinished, 1)
+  await assert.rejects(consumer.drain(50), /1 items unfinished/)
+  last?.finish()
+  await consumer.drain(5_000)
+  const record = await worker.bus.table<{ low: number }>('cursors').get(lane.key)
+  assert.equal(record?.value.low, 2)
+})
+
 test('while one user has 200 unfinished items, the other 99 lose no item and no order', async () => {
   await using worker = await openBus(server.url)
   await using publisher = await openBus(server.url, { service: 'router' })
