@@ -46,9 +46,11 @@ function harness(maxStanzaBytes = 2 * 1024 * 1024) {
         onConfirmed: () => confirmed.push(name),
         onPoison: () => poison.push(name),
       }),
+    /** Whom the barriers that were written since the last {@link take} are from. */
+    senders: () => [...written.matchAll(/ from="([^"]+)"/g)].map(match => match[1]),
     /** What was written since the last call: names of stanzas, and barriers by id. */
     take: () => {
-      const names = [...written.matchAll(/<(?:iq type="get" id="([^"]+)"|(\w+)\/>)/g)].map(
+      const names = [...written.matchAll(/<(?:iq type="\w+" id="([^"]+)"|(\w+)\/>)/g)].map(
         match => match[1] ?? match[2],
       )
       written = ''
@@ -228,6 +230,7 @@ describe('confirmed output', () => {
     assert.deepEqual([told, confirmed], [['unconfirmable'], ['a']])
     assert.equal(output.isConfirming, false)
 
+    take()
     socket.isDrained = false
     send('b')
     await turn()
@@ -290,6 +293,54 @@ describe('confirmed output', () => {
     }
     assert.ok(abandoned.length > before, 'a minute is over')
     output.lost()
+  })
+
+  test('a barrier that is late is written in another name, and those that follow keep to the name that returns', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { output, clock, send, senders, take, confirmed, abandoned } = harness()
+    const pass = secondsOf(t, clock)
+    const sends = async (name: string) => {
+      send(name)
+      await turn()
+      await barrierTime()
+    }
+    output.opened()
+    await sends('a')
+    assert.deepEqual(senders(), ['gw/1'])
+    output.returned(take().at(-1) ?? '')
+    // From here on the server drops what is in that name.
+    await sends('b')
+    take()
+    output.heard()
+    pass(6)
+    assert.deepEqual(senders(), ['barrier-1@gw'])
+    take()
+    output.heard()
+    pass(6)
+    assert.deepEqual(senders(), ['barrier-2@gw'])
+    output.returned(take().at(-1) ?? '')
+    assert.deepEqual(confirmed, ['a', 'b'])
+    await sends('c')
+    assert.deepEqual(senders(), ['barrier-2@gw'])
+    output.returned(take().at(-1) ?? '')
+    assert.deepEqual([confirmed, abandoned], [['a', 'b', 'c'], []])
+  })
+
+  test('before any barrier has returned several names are tried, each for a second', async t => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const { output, clock, send, senders, take, confirmed, told } = harness()
+    const pass = secondsOf(t, clock)
+    output.opened()
+    send('a')
+    await turn()
+    await barrierTime()
+    output.heard()
+    pass(4)
+    assert.deepEqual(senders(), ['gw/1', 'barrier-1@gw', 'barrier-2@gw'])
+    output.returned(take().at(-1) ?? '')
+    output.heard()
+    pass(10)
+    assert.deepEqual([confirmed, told, output.isConfirming], [['a'], [], true])
   })
 
   test('what an owner withdraws before it was written is not, and counts no more', async () => {

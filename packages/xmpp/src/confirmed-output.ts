@@ -62,8 +62,11 @@ const slownessMs = 60_000
 /** How often that is looked at; after a multiple of it this process itself stood still, and the answers are still unread. */
 const checkMs = 1_000
 const standstillMs = 3_000
-/** Barriers may be lost on their way back through other processes, so that another is written when one is late. */
+/** Barriers may be lost on their way back, so that another is written when one is late, in another name. */
 const anotherBarrierMs = 5_000
+/** The same before any has returned. */
+const anotherFirstBarrierMs = 1_000
+const barrierNames = 16
 /** An idle stream is tried as often. */
 const idleMs = 30_000
 /** Written and unconfirmed, at most, in UTF-16 units. */
@@ -83,12 +86,15 @@ interface Barrier {
   /** Entries that were written before it, counted since the stream began. */
   readonly covers: number
   readonly writtenAt: number
+  readonly name: number
 }
 
 /**
  * Output whose processing the server confirms. XEP-0114 has no acknowledgements, so an IQ ping to ourselves (XEP-0199)
  * follows the stanzas: servers process a stream in order, and its return on that stream proves that all before it was
- * processed. What is unconfirmed when a stream dies is written again on the next one, in order; an item that kills streams
+ * processed. A server that shares out over several connections what is for the component chooses by the sender: where it counts
+ * on one that is dead, barriers in one name are all lost, so that they change to another name when one is late, and keep to what
+ * returns. What is unconfirmed when a stream dies is written again on the next one, in order; an item that kills streams
  * is found by sending the suspects one at a time.
  *
  * A server that lets components talk but not to themselves can confirm nothing. It is recognised by what it says meanwhile;
@@ -124,6 +130,8 @@ export class ConfirmedOutput {
   #heardAt = Number.NEGATIVE_INFINITY
   #checkedAt = 0
   #barrierCount = 0
+  /** Whom barriers are from: 0 for the component's process, else one of its users. */
+  #name = 0
   #wasCongested = false
   #reliefs = new Set<() => void>()
   #idles = new Set<() => void>()
@@ -273,6 +281,7 @@ export class ConfirmedOutput {
     if (index === -1) return true
     const barrier = this.#barriers[index] as Barrier
     this.#proof = 'given'
+    this.#name = barrier.name
     this.#barriers.splice(0, index + 1)
     this.#options.onBarrier?.(this.#options.now() - barrier.writtenAt)
     this.#confirm(barrier.covers)
@@ -362,9 +371,19 @@ export class ConfirmedOutput {
     const id = `barrier-${this.#stream}-${++this.#barrierCount}`
     const writtenAt = this.#options.now()
     this.#lastBarrierAt = writtenAt
-    this.#barriers.push({ id, covers: this.#written, writtenAt })
-    const { from, to } = this.#options
-    return `<iq type="get" id="${id}" from="${escapeAttribute(from)}" to="${escapeAttribute(to)}"><ping xmlns="urn:xmpp:ping"/></iq>`
+    const name = this.#name
+    this.#barriers.push({ id, covers: this.#written, writtenAt, name })
+    const own = escapeAttribute(this.#options.from)
+    const component = escapeAttribute(this.#options.to)
+    if (name === 0)
+      return `<iq type="get" id="${id}" from="${own}" to="${component}"><ping xmlns="urn:xmpp:ping"/></iq>`
+    // Nobody answers an answer: it comes as it is, to whom it is for.
+    return `<iq type="result" id="${id}" from="barrier-${name}@${component}" to="${own}"/>`
+  }
+
+  #barrierInAnotherName(): string {
+    this.#name = (this.#name + 1) % barrierNames
+    return this.#barrier()
   }
 
   /** @param since - nothing kept the server from returning the barrier */
@@ -380,7 +399,7 @@ export class ConfirmedOutput {
     if (this.#proof === 'absent') {
       if (now - this.#lastBarrierAt <= idleMs) return
       this.#barriers = []
-      this.#options.write(this.#barrier())
+      this.#options.write(this.#barrierInAnotherName())
       return
     }
     const oldest = this.#barriers[0]
@@ -396,8 +415,8 @@ export class ConfirmedOutput {
       if (this.#options.isDrained()) this.drained()
     } else if (this.#isDead(now, Math.max(oldest.writtenAt, this.#resumedAt))) {
       this.#options.abandon('the XMPP server does not answer')
-    } else if (this.#proof === 'given' && now - this.#lastBarrierAt > anotherBarrierMs) {
-      this.#options.write(this.#barrier())
+    } else if (now - this.#lastBarrierAt > (this.#proof === 'given' ? anotherBarrierMs : anotherFirstBarrierMs)) {
+      this.#options.write(this.#barrierInAnotherName())
     }
   }
 }

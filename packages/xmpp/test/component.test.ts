@@ -63,6 +63,15 @@ describe('a component of a real Prosody', () => {
     assert.equal(await component.stop(), 0)
   })
 
+  test('an answer that the component sends to its process in the name of a user comes back, as barriers do that are late', async context => {
+    const { component, stanzas } = connect(context)
+    await waitUntil(() => component.isOnline, { deadlineMs: 10_000 })
+    component.send({ stanzas: [`<iq type="result" id="x" from="barrier-1@${gateway.jid}" to="${component.jid}"/>`] })
+    const { attrs } = await waitUntil(() => stanzas.find(({ name }) => name === 'iq'), { deadlineMs: 10_000 })
+    assert.deepEqual([attrs.type, attrs.id, attrs.to], ['result', 'x', component.jid])
+    assert.equal(await component.stop(), 0)
+  })
+
   test('a wrong secret is told and tried again, and stopping does not wait for it', async context => {
     const { component, lines } = connect(context, { secret: 'wrong' })
     await waitUntil(() => lines.some(line => line.includes('refuses the component secret')), { deadlineMs: 10_000 })
