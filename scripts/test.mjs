@@ -22,6 +22,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.kill(process.pid, 'SIGKILL')
   })
 
+/** They use a fifth of a core, and wait for the rest of their time: they run beside the others, one after the other. */
+const waitingScenarios = ['canary', 'server-restart', 'stop-without-bus']
+
 const onlySections = process.argv.slice(2)
 
 try {
@@ -82,7 +85,15 @@ async function findServers() {
 async function scenarios() {
   const files = filesBelow(['test/scenarios'], '', () => true)
   const jobs = files.flatMap(file => ['single', 'pair'].map(topology => ({ file, topology })))
-  await inParallel(jobs, ({ file, topology }) => testFile(file, 420, topology))
+  const waits = ({ file }) => waitingScenarios.some(name => file.endsWith(`/${name}.test.ts`))
+  const runJob = ({ file, topology }) => testFile(file, 420, topology)
+  await Promise.all([
+    inParallel(
+      jobs.filter(job => !waits(job)),
+      runJob,
+    ),
+    inTurn(jobs.filter(waits), runJob),
+  ])
 }
 
 /** Some of the faults, once each; alone on the machine, since they measure. A row that cannot be run here is neither passed nor failed. */
@@ -104,6 +115,10 @@ async function faults() {
   totals.passed += passed
   totals.failed += failed
   if (failed === 0 && (exit !== 0 || passed === 0)) totals.failed++
+}
+
+async function inTurn(items, work) {
+  for (const item of items) await work(item)
 }
 
 async function testFiles(files, timeoutSeconds) {
