@@ -65,6 +65,8 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   readonly #ownership: Ownership
   readonly #handler: LaneHandler<T>
   #cursor: Cursor
+  /** When the stream was made that the cursor is about. */
+  #stream: string | undefined
   #revision: number
   #reader: Reader | undefined
   #ownershipListener: Disposable | undefined
@@ -102,6 +104,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     this.#ownership = ownership
     this.#handler = handler
     this.#cursor = new Cursor(taken.record)
+    this.#stream = taken.record.stream
     this.#revision = taken.revision
     this.#committedLow = taken.record.low
     const { connection, purges, timings } = context
@@ -122,7 +125,6 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     ownership: Ownership,
     handler: LaneHandler<T>,
   ): Promise<CursorConsumer<T>> {
-    await context.streams.ensureLane(lane)
     const taken = await takeOver(context, lane, ownership)
     const consumer = new CursorConsumer(context, lane, codec, ownership, handler, taken)
     consumer.#ownershipListener = ownership.onLost(reason => consumer.#close(reason))
@@ -131,9 +133,10 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
       stream: lane.stream,
       filter: laneFilter(lane),
       start: taken.record.low,
+      created: taken.record.stream,
       heartbeatMs: context.timings.readerHeartbeatMs,
       onMessage: message => consumer.#receive(message),
-      onReset: () => consumer.#startAnew(),
+      onReset: created => consumer.#startAnew(created),
       onStreamMissing: () => {
         context.streams.forget(lane.stream)
         return context.streams.ensureLane(lane)
@@ -410,6 +413,7 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
     const now = Math.floor(Date.now() / 1000)
     const cursor = this.#cursor
     const { record, users, leftOut } = cursor.record(this.#ownership.epoch, process, now)
+    if (this.#stream !== undefined) record.stream = this.#stream
     if (this.#crashes && !this.#trial && record.low > this.#crashes.until) this.#crashes = undefined
     if (this.#crashes) record.crashes = structuredClone(this.#crashes)
     const turns = this.#turns
@@ -455,8 +459,9 @@ export class CursorConsumer<T> implements LaneConsumer, Ticking {
   }
 
   /** The stream was made anew: nothing of what the cursor says holds for it. */
-  #startAnew(): void {
+  #startAnew(created: string | undefined): void {
     this.#cursor = new Cursor(emptyCursor)
+    this.#stream = created
     // What it still holds is tried to its end; what comes now was in nobody's hands at those deaths.
     this.#trial = undefined
     this.#crashes = undefined

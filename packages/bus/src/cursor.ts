@@ -3,6 +3,8 @@ export interface CursorRecord {
   epoch: number
   /** The process that wrote it. */
   owner: string
+  /** When the stream was made that it is about: for another one of the name nothing of it holds. Absent in records of former releases. */
+  stream?: string
   /** The first sequence that is not wholly finished: everything before it may be purged. */
   low: number
   /** Per user the last position up to which the user's items are finished, where it lies at or above low. */
@@ -13,8 +15,9 @@ export interface CursorRecord {
   crashes?: CrashRecord
 }
 
-export const isCursor = ({ epoch, low, finished, publishers }: Partial<CursorRecord>): boolean =>
+export const isCursor = ({ epoch, low, stream = '', finished, publishers }: Partial<CursorRecord>): boolean =>
   [epoch, low].every(Number.isSafeInteger) &&
+  typeof stream === 'string' &&
   [finished, publishers].every(map => typeof map === 'object' && map !== null)
 
 /** What owners that died left behind; see {@link Trial}. */

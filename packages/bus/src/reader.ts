@@ -17,13 +17,15 @@ export interface ReaderOptions {
   filter: string
   /** The first sequence to read, or each subject's last message first. */
   start: number | 'last-per-subject'
+  /** When the stream was made that `start` is of, see {@link Readers.createdOf}. Default: whichever is there. */
+  created?: string | undefined
   heartbeatMs: number
   /** False leaves the message unread and pauses the reader; {@link Reader.resume} reads it again. */
   onMessage(message: StreamMessage): boolean
   /** All that was in the stream at the start has been read. */
   onCaughtUp?(): void
-  /** The stream was made anew. Reading goes on at its first message. */
-  onReset?(): void
+  /** The stream was made anew, at that time. Reading goes on at its first message. */
+  onReset?(created: string | undefined): void
   /** The stream does not exist; fulfils when it is there again. */
   onStreamMissing?(): Promise<void>
 }
@@ -166,6 +168,7 @@ export class Reader {
     this.#readers = readers
     this.#options = options
     this.#inbox = `${inboxPrefix(readers.service)}.read.${nuid.next()}`
+    this.#created = options.created
     if (options.start !== 'last-per-subject') {
       this.#position = options.start - 1
       this.#hasPosition = true
@@ -318,7 +321,7 @@ export class Reader {
     )
     this.#position = 0
     this.#hasPosition = this.#options.start !== 'last-per-subject'
-    this.#options.onReset?.()
+    this.#options.onReset?.(this.#created)
     this.reopen('stream-reset')
   }
 

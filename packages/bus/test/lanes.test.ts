@@ -395,6 +395,49 @@ test('a wiped server: what was in hand counts for nothing in the new stream', as
   assert.equal(record?.value.low, 2)
 })
 
+for (const how of ['paused', 'drained'] as const)
+  test(`a wiped server while a lane is ${how}: what comes then is read by the next owner, from its start`, async () => {
+    await using own = await startServer()
+    await using publisher = await openBus(own.url, { service: 'router' })
+    const lane = commandLane(instance, 1)
+    const out = publisher.bus.publisher(lane, lineCodec)
+    const publish = async (from: number, to: number) => {
+      for (let n = from; n < to; n++) {
+        out.publish({ user: 'u', n })
+        await out.durable()
+      }
+    }
+    {
+      await using worker = await openBus(own.url)
+      const held: Delivery<Line>[] = []
+      const { got, consumer } = await collect(worker, lane, delivery => held.push(delivery))
+      await publish(0, 6)
+      await until(() => got.length === 6)
+      for (const delivery of held.splice(0, 4)) delivery.finish()
+      await consumer.committed()
+      const drained = how === 'drained' ? consumer.drain(20_000) : undefined
+      if (drained === undefined) consumer.pause()
+      await own.kill()
+      await rm(own.storeDir, { recursive: true })
+      await own.start()
+      await until(() => publisher.bus.isConnected && worker.bus.isConnected, { deadlineMs: 20_000 })
+      // More than there were: the old low is a sequence that exists again.
+      await publish(100, 112)
+      for (const delivery of held) delivery.finish()
+      await (drained ?? consumer.committed())
+      const { value } = (await worker.bus.table<{ low: number }>('cursors').get(lane.key)) ?? {}
+      assert.equal(value?.low, 7, 'it is about the stream that is gone')
+    }
+    await using next = await openBus(own.url)
+    const { got } = await collect(next, lane)
+    await publish(112, 115)
+    await until(() => got.length === 15, { describe: () => JSON.stringify(got) })
+    assert.deepEqual(
+      got.map(({ n }) => n),
+      Array.from({ length: 15 }, (_, index) => 100 + index),
+    )
+  })
+
 test('while one user has 200 unfinished items, the other 99 lose no item and no order', async () => {
   await using worker = await openBus(server.url)
   await using publisher = await openBus(server.url, { service: 'router' })
