@@ -32,11 +32,13 @@ export class Component {
   readonly #stream: ComponentStream
   readonly #output: ConfirmedOutput
   readonly #onStanza: (stanza: Element) => void
+  readonly #domain: string
   #hasReceived = false
   /** The JID that our own IQs are from. */
   readonly jid: string
 
   constructor(options: ComponentOptions) {
+    this.#domain = options.domain
     this.jid = `${options.domain}/${options.resource}`
     this.#onStanza = stanza => options.onStanza(stanza)
     const maxStanzaBytes = options.maxStanzaBytes ?? 262_144
@@ -190,8 +192,14 @@ export class Component {
     return unconfirmed
   }
 
-  // The server hands our ping back as it is, or answers it in our name: both prove that it was processed.
+  // The server hands our ping back as it is, or answers it in our name: both prove that it was processed. Nobody else speaks from
+  // our domain, though others may know the JID and guess an id.
   #isOwn({ attrs }: Element): boolean {
-    return attrs.from === this.jid || attrs.to === this.jid
+    return (attrs.from === this.jid || attrs.to === this.jid) && domainOf(String(attrs.from ?? '')) === this.#domain
   }
+}
+
+function domainOf(jid: string): string {
+  const [bare = ''] = jid.split('/')
+  return bare.slice(bare.lastIndexOf('@') + 1)
 }

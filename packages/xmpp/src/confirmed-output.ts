@@ -62,11 +62,12 @@ const slownessMs = 60_000
 /** How often that is looked at; after a multiple of it this process itself stood still, and the answers are still unread. */
 const checkMs = 1_000
 const standstillMs = 3_000
-/** Barriers may be lost on their way back, so that another is written when one is late, in another name. */
-const anotherBarrierMs = 5_000
+/** Barriers may be lost on their way back, so that some in other names are written when one is late, and again when all are. */
+const lateMs = 5_000
 /** The same before any has returned. */
-const anotherFirstBarrierMs = 1_000
+const firstLateMs = 1_000
 const barrierNames = 16
+const namesAtOnce = 3
 /** An idle stream is tried as often. */
 const idleMs = 30_000
 /** Written and unconfirmed, at most, in UTF-16 units. */
@@ -93,7 +94,7 @@ interface Barrier {
  * Output whose processing the server confirms. XEP-0114 has no acknowledgements, so an IQ ping to ourselves (XEP-0199)
  * follows the stanzas: servers process a stream in order, and its return on that stream proves that all before it was
  * processed. A server that shares out over several connections what is for the component chooses by the sender: where it counts
- * on one that is dead, barriers in one name are all lost, so that they change to another name when one is late, and keep to what
+ * on one that is dead, barriers in one name are all lost, so that they change to other names when one is late, and keep to what
  * returns. What is unconfirmed when a stream dies is written again on the next one, in order; an item that kills streams
  * is found by sending the suspects one at a time.
  *
@@ -132,6 +133,7 @@ export class ConfirmedOutput {
   #barrierCount = 0
   /** Whom barriers are from: 0 for the component's process, else one of its users. */
   #name = 0
+  #namedAt = Number.NEGATIVE_INFINITY
   #wasCongested = false
   #reliefs = new Set<() => void>()
   #idles = new Set<() => void>()
@@ -282,7 +284,8 @@ export class ConfirmedOutput {
     const barrier = this.#barriers[index] as Barrier
     this.#proof = 'given'
     this.#name = barrier.name
-    this.#barriers.splice(0, index + 1)
+    // Also of those that were written at the same time in other names, which may never return.
+    this.#barriers = this.#barriers.filter(({ covers }, place) => place > index && covers > barrier.covers)
     this.#options.onBarrier?.(this.#options.now() - barrier.writtenAt)
     this.#confirm(barrier.covers)
     return true
@@ -381,9 +384,14 @@ export class ConfirmedOutput {
     return `<iq type="result" id="${id}" from="barrier-${name}@${component}" to="${own}"/>`
   }
 
-  #barrierInAnotherName(): string {
-    this.#name = (this.#name + 1) % barrierNames
-    return this.#barrier()
+  #barriersInOtherNames(): string {
+    this.#namedAt = this.#options.now()
+    let block = ''
+    for (let count = 0; count < namesAtOnce; count++) {
+      this.#name = (this.#name + 1) % barrierNames
+      block += this.#barrier()
+    }
+    return block
   }
 
   /** @param since - nothing kept the server from returning the barrier */
@@ -399,7 +407,7 @@ export class ConfirmedOutput {
     if (this.#proof === 'absent') {
       if (now - this.#lastBarrierAt <= idleMs) return
       this.#barriers = []
-      this.#options.write(this.#barrierInAnotherName())
+      this.#options.write(this.#barriersInOtherNames())
       return
     }
     const oldest = this.#barriers[0]
@@ -415,8 +423,11 @@ export class ConfirmedOutput {
       if (this.#options.isDrained()) this.drained()
     } else if (this.#isDead(now, Math.max(oldest.writtenAt, this.#resumedAt))) {
       this.#options.abandon('the XMPP server does not answer')
-    } else if (now - this.#lastBarrierAt > (this.#proof === 'given' ? anotherBarrierMs : anotherFirstBarrierMs)) {
-      this.#options.write(this.#barrierInAnotherName())
+    } else if (
+      now - Math.max(oldest.writtenAt, this.#resumedAt, this.#namedAt) >
+      (this.#proof === 'given' ? lateMs : firstLateMs)
+    ) {
+      this.#options.write(this.#barriersInOtherNames())
     }
   }
 }

@@ -205,6 +205,23 @@ describe('a component of a server that misbehaves', { concurrency: true }, () =>
     await waitUntil(() => component.isOnline, { deadlineMs: 30_000, describe: () => lines.join() })
   })
 
+  test('counts as confirmed what the server returns, and not what a user sends who knows the barrier', async context => {
+    await using server = await UnrulyServer.start()
+    const { component, stanzas } = connect(context, server)
+    await waitUntil(() => component.isOnline)
+    component.send({ stanzas: ['<message/>'] })
+    const id = await waitUntil(() => /id="(barrier-[^"]+)"/.exec(server.received)?.[1])
+    const returns = (from: string) =>
+      server.last.write(`<iq type="result" id="${id}" from="${from}" to="gw.localhost/f"/>`)
+    returns('eve@localhost/pc')
+    returns('gw.localhost@localhost/gw.localhost')
+    await waitUntil(() => stanzas.length === 2)
+    assert.equal(component.backlog, 1)
+    returns('gw.localhost')
+    await waitUntil(() => component.backlog === 0)
+    assert.equal(stanzas.length, 2)
+  })
+
   test('takes a stream for dead whose barriers do not return', { timeout: 60_000 }, async context => {
     await using server = await UnrulyServer.start()
     const { component, lines } = connect(context, server)

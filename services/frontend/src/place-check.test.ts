@@ -32,8 +32,8 @@ describe('the check of places', () => {
   const answer = (count: number) => {
     confirm()
     for (const stanza of written.slice(0, count)) {
-      const { id, to } = attributes(stanza)
-      assert.equal(check.returned(String(id), String(to)), true)
+      const { id, from, to } = attributes(stanza)
+      assert.equal(check.returned(String(id), String(from), String(to)), true)
     }
     now += 5_000
   }
@@ -90,8 +90,10 @@ describe('the check of places', () => {
 
   test('what is another’s, or no probe, is not taken', () => {
     check.look(1)
-    const id = String(attributes(written[0]).id)
-    assert.equal(check.returned(id, 'irc.localhost/frontend-2'), false)
-    assert.equal(check.returned('check-1', 'irc.localhost/frontend-1'), false)
+    const { id = '', from = '', to = '' } = attributes(written[0])
+    assert.equal(check.returned(id, from, 'irc.localhost/frontend-2'), false)
+    assert.equal(check.returned('check-1', from, to), false)
+    assert.equal(check.returned(id, `${id}@localhost`, to), false, 'a user may guess an id')
+    assert.equal(check.returned(id, from, to), true)
   })
 })

@@ -69,9 +69,9 @@ export class PlaceCheck {
     this.#badRounds = 0
   }
 
-  /** True for a probe of this process. */
-  returned(id: string, to: string): boolean {
-    if (!id.startsWith(idPrefix) || to !== this.#address) return false
+  /** True for a probe of this process. Others may guess an id, but not speak in the name of the component's users. */
+  returned(id: string, from: string, to: string): boolean {
+    if (!id.startsWith(idPrefix) || from !== `${id}@${this.#options.domain}` || to !== this.#address) return false
     this.#round?.open.delete(id)
     return true
   }

@@ -154,7 +154,8 @@ export class SharedLink implements Link {
   }
 
   takes({ name, attrs }: Element): boolean {
-    return name === 'iq' && this.#check.returned(String(attrs.id ?? ''), String(attrs.to ?? ''))
+    if (name !== 'iq') return false
+    return this.#check.returned(String(attrs.id ?? ''), String(attrs.from ?? ''), String(attrs.to ?? ''))
   }
 
   onRoom(by: string, isMade: boolean): void {

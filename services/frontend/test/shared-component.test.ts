@@ -244,15 +244,19 @@ describe('frontends that share the connections of ejabberd', () => {
     await Promise.all([holds(other, 1), owns(other, 32)])
     const without = await heardOf(all, 'while the server does not know')
     assert.ok(without < names.length, 'it still gives the dead connection its share')
-    for (const client of all) tell(client, 'while the server does not know')
-    await waitUntil(async () => (await other.metric('frontend_unconfirmed_events')) === 0, {
-      deadlineMs: 40_000,
-      describe: () => other.log,
-    })
+    // While more and more is said.
+    let told = 0
+    const talk = setInterval(() => {
+      for (const client of all) tell(client, `talk ${told}`)
+      told++
+    }, 500)
+    resources.defer(() => clearInterval(talk))
     await waitUntil(async () => (await other.metric('frontend_lost_place_probes')) > 0, {
       deadlineMs: 60_000,
       describe: () => other.log,
     })
+    // As long as it takes to give a stream up, and more.
+    await delay(20_000)
     assert.equal(await other.metric('frontend_streams_lost_total'), 0)
     proxies[victim]?.reset()
     const knownAt = performance.now()
@@ -264,6 +268,17 @@ describe('frontends that share the connections of ejabberd', () => {
       `${names.length - without} of ${names.length} were not heard; all places were read ${Math.round(performance.now() - knownAt)} ms after the server knew`,
     )
     assert.equal(await heardOf(all, 'after'), names.length)
+    clearInterval(talk)
+    await waitUntil(async () => (await other.metric('frontend_unconfirmed_events')) === 0, {
+      deadlineMs: 40_000,
+      describe: () => other.log,
+    })
+    assert.equal(await other.metric('frontend_streams_lost_total'), 0)
+    for (const client of all)
+      assert.deepEqual(
+        client.stanzas.flatMap(stanza => stanza.getChildText('body') ?? []).filter(body => body.startsWith('talk ')),
+        Array.from({ length: told }, (_, n) => `talk ${n}`),
+      )
     assert.match(other.log, /a connection that it counts on is dead or missing/)
   })
 
