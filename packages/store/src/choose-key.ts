@@ -31,7 +31,10 @@ export async function chooseKey(options: StoreOptions, database: Database): Prom
   const wrong: string[] = []
   for (const file of files) {
     const key = await readMasterKey(file)
-    if (key && (await opens(key))) return key
+    if (key && (await opens(key))) {
+      if (file !== files[0]) log.info({ file }, 'the master key is in this file: back it up with the database')
+      return key
+    }
     if (key) wrong.push(file)
   }
   const [first = ''] = files

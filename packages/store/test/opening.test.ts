@@ -85,6 +85,10 @@ describe('opening on SQLite', () => {
       await rename(join(folder.path, now), join(folder.path, name))
       await opened()
       assert.deepEqual(await keys(), [name], 'no second key is made')
+      const isTold = log.lines.some(
+        line => line.includes('the master key is in this file') && line.includes(`/${name}"`),
+      )
+      assert.equal(isTold, name !== `${instance}.master.key`, 'where it is not looked for first, it is said')
     }
     await writeFile(`${file}.key`, Buffer.alloc(32, 1).toString('base64'))
     await opened()
