@@ -83,6 +83,9 @@ export class ComponentStream {
   #silentAt = Number.NEGATIVE_INFINITY
   #probe: LifeProbe | undefined
   #isGivenUp = false
+  #isContested = false
+  /** The present connection ends for it. */
+  #hasConflict = false
   /** Stanzas that came right behind the handshake, which the library tells of a little later. */
   #early: Element[] = []
 
@@ -101,6 +104,11 @@ export class ComponentStream {
 
   get isOnline(): boolean {
     return this.#isOnline
+  }
+
+  /** The last connection ended as another one has our domain. */
+  get isContested(): boolean {
+    return this.#isContested
   }
 
   /** Bytes that wait for the socket. */
@@ -212,6 +220,8 @@ export class ComponentStream {
     this.#endProbe()
     const { socket } = this.#entity
     if (socket === null || socket.destroyed) return
+    // Nothing can have been said yet.
+    if (socket.connecting) socket.destroy()
     const closed = new Promise<void>(resolve => socket.once('close', () => resolve()))
     this.#deliverEarly()
     socket.resume()
@@ -311,6 +321,9 @@ export class ComponentStream {
     this.#onlineAt = performance.now()
     clearTimeout(this.#watchdog)
     this.#isOnline = true
+    this.#isContested = false
+    // That was the stream before.
+    this.#silentAt = Number.NEGATIVE_INFINITY
     this.#told = ''
     // One of them is this one.
     const failures = this.#tries - 1
@@ -337,6 +350,7 @@ export class ComponentStream {
       )
     } else if (condition === 'conflict') {
       // Refused while another holds the domain: look again each second. Thrown out by another: give way, ever longer.
+      this.#hasConflict = true
       this.#entity.reconnect.delay = this.#isOnline ? this.#conflictDelay() : refusedDelayMs
       this.#tell(condition, {}, this.#isOnline ? kickedOut : refused)
     } else {
@@ -350,6 +364,8 @@ export class ComponentStream {
     clearTimeout(this.#watchdog)
     const isGivenUp = this.#isGivenUp
     this.#isGivenUp = false
+    this.#isContested = this.#hasConflict
+    this.#hasConflict = false
     if (!this.#isOnline) return
     this.#isOnline = false
     this.#endProbe()

@@ -98,6 +98,11 @@ export class Component {
     return this.#stream.isSilent
   }
 
+  /** See {@link ComponentStream.isContested}. */
+  get isContested(): boolean {
+    return this.#stream.isContested
+  }
+
   /** See {@link ConfirmedOutput.isConfirming}. */
   get isConfirming(): boolean {
     return this.#output.isConfirming

@@ -26,6 +26,7 @@ export {
   prepareLocal,
   prepareResource,
 } from './jid.ts'
+export { LifeProbe, type LifeProbeOptions } from './life-probe.ts'
 export { namespaces } from './namespaces.ts'
 export {
   addressTo,

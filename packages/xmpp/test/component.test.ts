@@ -161,8 +161,10 @@ test('two that both hold the domain by mistake do not take turns (Prosody with k
   const second = connect('two')
   await waitUntil(() => second.component.isOnline && !first.component.isOnline)
   const kickedAt = performance.now()
+  assert.equal(first.component.isContested, true)
   await waitUntil(() => first.component.isOnline, { deadlineMs: 50_000 })
   const gaveWayMs = performance.now() - kickedAt
+  assert.equal(first.component.isContested, false)
   context.diagnostic(`the one that was thrown out tried again after ${Math.round(gaveWayMs)} ms`)
   assert.ok(gaveWayMs > 9_000, `${gaveWayMs} ms`)
   await waitUntil(() => second.component.isOnline, { deadlineMs: 50_000 })

@@ -1,11 +1,12 @@
 import type { Bus, Ownership } from '@spectrum/bus'
 import type { Logger } from '@spectrum/network'
-import type { Component, Element } from '@spectrum/xmpp'
+import type { Component, Element, LifeProbe } from '@spectrum/xmpp'
 import type { EventFeed } from './event-feed.ts'
 import type { PeerListener, Peers } from './peers.ts'
 
 /** Who speaks to the XMPP server, and to whom events are told by which frontend. */
-export interface Link extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'onLeaving' | 'onLeft' | 'onRoom'> {
+export interface Link
+  extends Pick<PeerListener, 'onTakeOver' | 'onJoining' | 'onLeaving' | 'onLeft' | 'onRoom' | 'onReaching'> {
   /** The component while this process has one. */
   readonly component: Component | undefined
   readonly feed: EventFeed | undefined
@@ -56,6 +57,8 @@ export interface LinkOptions {
   ): { readonly component: Component; readonly feed: EventFeed }
   /** Makes a connection that only reads, for the component of {@link open}. Not started. */
   openSubstitute(beforeHandshake: () => Promise<void>): Component
+  /** Asks whether the XMPP server lives, without logging in. */
+  probe(): LifeProbe
   /** So many of those are held now. */
   onSubstitutes(count: number): void
   /** So many of the last probes of these connections did not come back. */

@@ -32,6 +32,8 @@ export interface PeerListener {
   onLeft(process: string): void
   /** That frontend holds no connection any more in this process's place; `isMade`: it has ended one. */
   onRoom(by: string, isMade: boolean): void
+  /** That frontend stands by and reaches the XMPP server, to which this process has said that it has no way. */
+  onReaching(by: string): void
   /** A resource whose events this process tells spoke to another; `isPresence`: it said that it is available. */
   onHeard(fullJid: string, isPresence: boolean): void
 }
@@ -44,6 +46,7 @@ const joiningWord = 'joining'
 const leavingWord = 'leaving'
 const leftWord = 'left'
 const roomWord = 'room'
+const reachingWord = 'reaching'
 const heardWord = 'heard'
 
 /** Who speaks and speaks again is told of once in so long. */
@@ -84,6 +87,7 @@ export class Peers implements Disposable {
       this.#onProcess(joiningWord, process => listener.onJoining(process)),
       this.#onProcess(leavingWord, process => listener.onLeaving(process)),
       this.#onProcess(leftWord, process => listener.onLeft(process)),
+      this.#onProcess(reachingWord, process => listener.onReaching(process), own(reachingWord)),
       bus.onNotify(own(roomWord), payload => {
         const [by = '', word] = text(payload).split(' ')
         listener.onRoom(by, word === 'made')
@@ -129,6 +133,12 @@ export class Peers implements Disposable {
     bus.notify(processTopic(instance, to, roomWord), Buffer.from(`${bus.processId} ${isMade ? 'made' : 'none'}`))
   }
 
+  /** Tells `to`, which has the component and no way to the XMPP server, that this process has one. */
+  tellReaching(to: string): void {
+    const { bus, instance } = this.#options
+    bus.notify(processTopic(instance, to, reachingWord), Buffer.from(bus.processId))
+  }
+
   /** A resource spoke: who tells its events, where that is another, knows from this that it is there. */
   tellHeard(user: string, fullJid: string, isPresence: boolean): void {
     const { bus, instance, tellerOf } = this.#options
@@ -150,9 +160,13 @@ export class Peers implements Disposable {
   }
 
   /** Of each other frontend that says so of itself. */
-  #onProcess(word: string, listener: (process: string) => void): Disposable {
-    const { bus, instance, metrics, log } = this.#options
-    return bus.onNotify(instanceTopic(instance, word), payload => {
+  #onProcess(
+    word: string,
+    listener: (process: string) => void,
+    topic = instanceTopic(this.#options.instance, word),
+  ): Disposable {
+    const { bus, metrics, log } = this.#options
+    return bus.onNotify(topic, payload => {
       const process = text(payload)
       if (process === bus.processId) return
       if (processName.test(process)) return listener(process)

@@ -1,7 +1,7 @@
 import { type Bus, canaryKey, connectBus, instanceKey } from '@spectrum/bus'
 import { RouterDefinition } from '@spectrum/messages'
 import { busCounter, type RunningService, type ServiceContext } from '@spectrum/service-kit'
-import { Component, type Element, escapeAttribute, namespaces, prepareDomain } from '@spectrum/xmpp'
+import { Component, type Element, escapeAttribute, LifeProbe, namespaces, prepareDomain } from '@spectrum/xmpp'
 import { Addresses, bareOf } from './addresses.ts'
 import { announceStream } from './announcement.ts'
 import { AwaitedPeople, awaitedMs } from './awaited-people.ts'
@@ -246,12 +246,14 @@ export async function startFrontend({ config, log, registry, stopping }: Service
         beforeHandshake,
         onStanza: stanza => link.component?.receive(stanza),
       }),
+    probe: () => new LifeProbe({ host: config.service.server, port: config.service.port, domain: config.service.jid }),
     onSubstitutes: (count: number) => metrics.substitutes.set(count),
     onLostProbes: (count: number) => metrics.lostProbes.set(count),
     onActive: (isActive: boolean) => {
       metrics.active.set(isActive ? 1 : 0)
       if (isActive) outbox.reopen()
-      if (isActive && link.component?.isOnline !== true) gap.began()
+      if (!isActive) gap.left()
+      else if (link.component?.isOnline !== true) gap.began()
       log.info({}, isActive ? 'this frontend is active' : 'this frontend stands by')
     },
     onLost: () => {
@@ -277,6 +279,7 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onLeaving: process => link.onLeaving(process),
     onLeft: process => link.onLeft(process),
     onRoom: (by, isMade) => link.onRoom(by, isMade),
+    onReaching: by => link.onReaching(by),
     onHeard: (fullJid, isPresence) => dispatch.heard(fullJid, isPresence),
   })
   await link.start()

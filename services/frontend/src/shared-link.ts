@@ -118,6 +118,10 @@ export class SharedLink implements Link {
     // Everybody is connected already.
   }
 
+  onReaching(): void {
+    // Whoever has no stream is substituted.
+  }
+
   onJoining(process: string): void {
     const missing = this.#missing()
     this.#attendance.joins(process)

@@ -4,6 +4,7 @@ import type { EventFeed } from './event-feed.ts'
 import { type Link, type LinkOptions, type Origin, releaseAll } from './link.ts'
 import { PartitionLanes } from './partition-lanes.ts'
 import { WakefulPause } from './wakeful-pause.ts'
+import { OwnersWay, StandbysWay } from './way-to-server.ts'
 
 /** How often a free or dead owner's resource is looked for when nothing tells of it. */
 const retryMs = 1_000
@@ -15,13 +16,26 @@ const replacedMs = 3_000
 const certaintyMs = 50
 /** The named one ends its connection when the component did not become its own within this time. */
 const patienceMs = 15_000
+/** Whoever is given the component may take so long to be active, before it is told what is still to be answered. */
+const activeMs = 3_000
 
 /** What a standby says in its heartbeat. */
 const standbyInfo = { link: 'standby' }
+/** What the owner of the component says, with a stream and without. */
+const activeInfo = { link: 'active' }
+const strandedInfo = { link: 'stranded' }
 
 interface Connection {
   readonly component: Component
   readonly feed: EventFeed
+}
+
+/** From getting the component until it is let go of. */
+interface Tenure {
+  readonly way: OwnersWay
+  readonly over: AbortController
+  /** Who reaches the server while this process does not. */
+  heir?: string
 }
 
 /**
@@ -40,10 +54,15 @@ export class SingleLink implements Link {
   /** Connected before the component is ours, as whoever has it asked for that. */
   #early: Connection | undefined
   #courtesyUntil = 0
+  #tenure: Tenure | undefined
+  readonly #way: StandbysWay
+  /** Whoever has, or had, the component had no stream: clients may have gone unseen. */
+  #wasStranded = false
   successor: string | undefined
 
   constructor(options: LinkOptions) {
     this.#options = options
+    this.#way = new StandbysWay({ probe: () => options.probe() })
   }
 
   get component(): Component | undefined {
@@ -68,8 +87,10 @@ export class SingleLink implements Link {
     const allComponents = wanted.slice(0, wanted.lastIndexOf('.') + 1)
     this.#subscriptions = [
       bus.owners.onDeath(() => this.#pause.wake()),
-      await bus.owners.watch(allComponents, (resource, owner) => {
-        if (resource === wanted && owner === undefined) this.#pause.wake()
+      await bus.owners.watch(allComponents, (resource, owner, next) => {
+        if (resource !== wanted || owner !== undefined) return
+        if (next !== undefined) this.#onGivenWay(next)
+        this.#pause.wake()
       }),
     ]
     bus.owners.setInfo(standbyInfo)
@@ -81,6 +102,7 @@ export class SingleLink implements Link {
     this.#pause.wake()
     for (const subscription of this.#subscriptions) subscription[Symbol.dispose]()
     await this.#running
+    this.#way[Symbol.dispose]()
     await this.#endEarly()
   }
 
@@ -94,7 +116,7 @@ export class SingleLink implements Link {
   }
 
   onStreamOpened(): void {
-    // Nobody else has one.
+    this.#tenure?.way.look()
   }
 
   onStreamLost(): void {
@@ -115,6 +137,18 @@ export class SingleLink implements Link {
 
   onRoom(): void {
     // Only where the server takes several connections.
+  }
+
+  onReaching(by: string): void {
+    const tenure = this.#tenure
+    if (tenure === undefined || tenure.over.signal.aborted || !this.#others(standbyInfo).includes(by)) return
+    if (!tenure.way.offered()) return
+    this.#options.log.warn(
+      { successor: by },
+      'another frontend reaches the XMPP server, and this one does not: it gives the component up',
+    )
+    tenure.heir = by
+    tenure.over.abort()
   }
 
   onTakeOver(from: string, to: string): void {
@@ -175,10 +209,12 @@ export class SingleLink implements Link {
     let isTold = false
     while (!isOver.aborted) {
       try {
-        const isWaiting = isComponent && this.#early === undefined && performance.now() < this.#courtesyUntil
         const before = isComponent ? await bus.owners.ownerOf(resource) : undefined
+        if (isComponent) this.#lookAfter(before?.process)
+        const isWaiting = isComponent && this.#early === undefined && performance.now() < this.#courtesyUntil
         const ownership = isWaiting ? undefined : await bus.owners.acquire(resource, isOver)
-        if (isComponent && this.#early === undefined) this.#origin = before === undefined ? 'fresh' : 'after-death'
+        if (isComponent && this.#early === undefined)
+          this.#origin = before === undefined && !this.#wasStranded ? 'fresh' : 'after-death'
         if (ownership !== undefined) return ownership
       } catch (error) {
         if (!isTold) log.warn({ err: error, resource }, 'ownership cannot be asked for; trying again')
@@ -189,9 +225,29 @@ export class SingleLink implements Link {
     return undefined
   }
 
+  /** Whoever has the component may have no way to the server: it is told when this process has one. */
+  #lookAfter(owner: string | undefined): void {
+    const { bus, peers } = this.#options
+    const { link } = bus.owners.processes('frontend').find(({ process }) => process === owner)?.info ?? {}
+    if (link === activeInfo.link) this.#wasStranded = false
+    if (link !== strandedInfo.link || owner === undefined) return this.#way[Symbol.dispose]()
+    this.#wasStranded = true
+    const isReaching = this.#way.look()
+    if (isReaching) peers.tellReaching(owner)
+    // Should it let go, whoever reaches the server goes first.
+    this.#courtesyUntil = isReaching ? 0 : performance.now() + courtesyMs
+  }
+
+  /** The last owner reached the server no more, and left the component to `next`. */
+  #onGivenWay(next: string): void {
+    this.#wasStranded = true
+    this.#courtesyUntil = next === this.#options.bus.processId ? 0 : performance.now() + courtesyMs
+  }
+
   async #serve(ownership: Ownership): Promise<void> {
     const { bus, instance, onActive, onPartitions, log } = this.#options
     const over = new AbortController()
+    this.#way[Symbol.dispose]()
     const early = this.#early
     this.#early = undefined
     const connection = early ?? this.#open()
@@ -206,8 +262,14 @@ export class SingleLink implements Link {
     })
     this.#stopping.signal.addEventListener('abort', () => over.abort(), { once: true })
     if (this.#stopping.signal.aborted) over.abort()
-    bus.owners.setInfo({ link: 'active' })
+    bus.owners.setInfo(activeInfo)
     onActive(true)
+    const way = new OwnersWay({
+      component: connection.component,
+      onStranded: isStranded => bus.owners.setInfo(isStranded ? strandedInfo : activeInfo),
+    })
+    const tenure: Tenure = { way, over }
+    this.#tenure = tenure
     if (early === undefined) connection.component.start()
     else connection.component.resume()
     const lanes = new PartitionLanes({
@@ -228,17 +290,25 @@ export class SingleLink implements Link {
     })
     // A lane may be known to be lost before it is known whose the component is.
     while (!isLost && !this.#stopping.signal.aborted && !ownership.mayAct()) await this.#pause.for(certaintyMs)
+    this.#tenure = undefined
+    way[Symbol.dispose]()
+    if (way.hadStream || tenure.heir !== undefined) this.#way.tenureEnded(way.hadStream)
+    if (way.hadStream) this.#wasStranded = false
     // Before anything that takes time: a stream that is made again would throw the new owner out.
     if (isLost) await this.#yield(connection)
     await taking
     // Our own release is no loss.
     watch[Symbol.dispose]()
+    const { heir } = tenure
+    let answers: string[] = []
     if (isLost) {
       await lanes.release(lanes.partitions)
       await releaseAll([ownership], log)
-    } else await this.#close(connection, lanes, ownership)
+    } else if (heir !== undefined) answers = await this.#giveWay(connection, lanes, ownership, heir)
+    else await this.#close(connection, lanes, ownership)
     onPartitions(0)
     onActive(false)
+    if (heir !== undefined && answers.length > 0) await this.#passOn(answers, heir)
   }
 
   async #takePartitions(lanes: PartitionLanes, over: AbortSignal): Promise<void> {
@@ -283,7 +353,8 @@ export class SingleLink implements Link {
     const { log, settleCommands, peers, bus } = this.#options
     const isSound = component.isOnline && ownership.mayAct()
     await lanes.drain(lanes.partitions, isSound)
-    this.successor = isSound && this.#stopping.signal.aborted && bus.isConnected ? this.#standby() : undefined
+    this.successor =
+      isSound && this.#stopping.signal.aborted && bus.isConnected ? this.#others(standbyInfo)[0] : undefined
     if (this.successor !== undefined) {
       peers.askToTakeOver(this.successor)
       if (await component.replaced(replacedMs))
@@ -305,11 +376,40 @@ export class SingleLink implements Link {
     await releaseAll([ownership], log)
   }
 
-  #standby(): string | undefined {
+  /** Leaves the component to another without a stream; what is unconfirmed it tells again. Returns what it is to answer with. */
+  async #giveWay({ component, feed }: Connection, lanes: PartitionLanes, ownership: Ownership, heir: string) {
+    const { log, settleCommands } = this.#options
+    await lanes.drain(lanes.partitions, false)
+    this.successor = heir
+    feed.close()
+    await component.stop(0)
+    // What fails now is answered by the component's queue as well.
+    await settleCommands(true)
+    const answers = component.takeAnswers()
+    this.#connection = undefined
+    this.#owned = undefined
+    await lanes.release(lanes.partitions)
+    // Before it is told to all: this one would be the first to ask.
+    this.#onGivenWay(heir)
+    await ownership.release(heir).catch((error: unknown) => log.warn({ err: error }, 'an ownership was not released'))
+    return answers
+  }
+
+  /** Has another write what is still to be answered. Before it is active, it would drop that. */
+  async #passOn(answers: readonly string[], heir: string): Promise<void> {
+    const deadline = performance.now() + activeMs
+    while (this.#others(activeInfo).length === 0 && performance.now() < deadline) await this.#pause.for(certaintyMs)
+    // Somebody else may have been quicker.
+    this.successor = this.#others(activeInfo)[0] ?? heir
+    for (const xml of answers) this.#options.peers.write(this.successor, xml)
+  }
+
+  /** The other frontends that say this of themselves. */
+  #others(wanted: typeof standbyInfo): string[] {
     const { bus } = this.#options
-    const standbys = bus.owners
+    return bus.owners
       .processes('frontend')
-      .filter(({ process, info }) => process !== bus.processId && info.link === standbyInfo.link)
-    return standbys[0]?.process
+      .filter(({ process, info }) => process !== bus.processId && info.link === wanted.link)
+      .map(({ process }) => process)
   }
 }

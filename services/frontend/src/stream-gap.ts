@@ -21,6 +21,12 @@ export class StreamGap {
     this.#isOnline = false
   }
 
+  /** This frontend is active no more: what follows is the next one's. */
+  left(): void {
+    this.#isOnline = false
+    this.#since = undefined
+  }
+
   /** There is a stream. */
   ended(): void {
     this.#isOnline = true

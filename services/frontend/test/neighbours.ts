@@ -56,6 +56,8 @@ export class Neighbours implements AsyncDisposable {
   epoch = 1
   /** The router tells nothing of registrations before. */
   mayTell: Promise<unknown> = Promise.resolve()
+  /** Registrations that were asked for. */
+  asked = 0
   #unread: Command[] = []
   #events = 0
   #generation = 1
@@ -137,6 +139,7 @@ export class Neighbours implements AsyncDisposable {
         return placement
       },
       getRegistration: async ({ user }) => {
+        this.asked++
         await this.mayTell
         const found = this.registered.get(user)
         return { isRegistered: found !== undefined, username: found?.username ?? '' }

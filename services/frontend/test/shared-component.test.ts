@@ -332,13 +332,13 @@ describe('frontends that share the connections of ejabberd', () => {
       '</a>',
     ]
     for (const payload of payloads) {
-      for (const word of ['stanza', 'write', 'room', 'heard'])
+      for (const word of ['stanza', 'write', 'room', 'heard', 'reaching'])
         worker.notify(processTopic(instance, frontend.process, word), Buffer.from(payload))
       for (const word of ['take-over', 'joining', 'leaving', 'left', 'forwarded'])
         worker.notify(instanceTopic(instance, word), Buffer.from(payload))
     }
     // One is a stanza, with something behind it, but none that the gateway may write; and nothing names a process.
-    const unreadable = 2 * payloads.length - 1 + 3 * payloads.length
+    const unreadable = 2 * payloads.length - 1 + 4 * payloads.length
     await waitUntil(async () => (await first.metric('dropped_total')) >= unreadable, {
       describe: () => first.log,
     })

@@ -18,6 +18,7 @@ import {
 import { Frontend } from './frontend-child.ts'
 import { flagsOf, type Surroundings } from './frontend-process.ts'
 import { Neighbours, silent } from './neighbours.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 const jid = 'irc.localhost'
 const secret = 'hush-hush-9000'
@@ -289,6 +290,91 @@ describe('two frontends of one component', () => {
       assert.equal((await neighbours.command('sendMessage')).value.body, 'heard again')
       assert.equal(await frontend.end('SIGTERM'), 0, frontend.log)
     })
+
+  test('the active one loses its way to the server and a standby has one: the role goes there, and nobody is logged out', async context => {
+    const proxy = await TcpProxy.start(prosody.componentPort)
+    await using first = await Frontend.start({ ...surroundings, componentPort: proxy.port })
+    await waitUntil(() => first.isServing(), { describe: () => first.log })
+    await using second = await Frontend.start(surroundings)
+    await using romeo = await login()
+    romeo.sends(`<presence to="${jid}"/>`)
+    await neighbours.command('setPresence')
+    const logins = neighbours.logins.length
+    const hears = (body: string) => romeo.receives(`<message><body>${body}</body></message>`, { deadlineMs: 30_000 })
+    const talks = async (from: number, to: number) => {
+      for (let n = from; n < to; n++) romeo.sends(`<message to="tybalt@${jid}" type="chat"><body>${n}</body></message>`)
+      for (let n = from; n < to; n++) assert.equal((await neighbours.command('sendMessage')).value.body, String(n))
+    }
+    for (let n = 0; n < 100; n++) say(`way ${n}`)
+    await hears('way 99')
+    await talks(0, 100)
+    // What was asked before is answered after.
+    const told = Promise.withResolvers<void>()
+    neighbours.mayTell = told.promise
+    romeo.sends(`<iq type="get" id="asked-before" to="${jid}"><query xmlns="jabber:iq:register"/></iq>`)
+    await waitUntil(() => neighbours.asked > 0)
+    const cutAt = performance.now()
+    await proxy[Symbol.asyncDispose]()
+    told.resolve()
+    for (let n = 100; n < 200; n++) say(`way ${n}`)
+    await waitUntil(() => second.isServing(), { deadlineMs: 25_000, describe: () => `${first.log}\n${second.log}` })
+    context.diagnostic(`the standby serves ${Math.round(performance.now() - cutAt)} ms after the way was lost`)
+    await hears('way 199')
+    await romeo.receives('<iq id="asked-before" type="result"/>', { deadlineMs: 10_000 })
+    await talks(100, 200)
+    const arrived = romeo.stanzas.flatMap(stanza => stanza.getChildText('body') ?? [])
+    assert.deepEqual(
+      [...new Set(arrived.filter(body => body.startsWith('way ')))],
+      Array.from({ length: 200 }, (_, n) => `way ${n}`),
+    )
+    assert.ok(!romeo.stanzas.some(({ attrs }) => attrs.type === 'unavailable'), 'nobody was logged out')
+    assert.equal(neighbours.logins.length, logins)
+    assert.match(first.log, /another frontend reaches the XMPP server/)
+    assert.equal(await first.isActive(), false)
+    // Back again, it stands by: the next one needs it.
+    await using _again = await TcpProxy.start(prosody.componentPort, proxy.port)
+    await waitUntil(() => first.isReady(), { deadlineMs: 20_000, describe: () => first.log })
+    assert.equal(await second.isServing(), true)
+    assert.equal(await second.end('SIGTERM'), 0, second.log)
+    await waitUntil(() => first.isServing(), { deadlineMs: 20_000, describe: () => first.log })
+    say('by the first again')
+    await hears('by the first again')
+  })
+
+  test('the server is away from everybody for 8 s: the active one keeps its role, whoever reaches it first', async context => {
+    const ways = [await TcpProxy.start(prosody.componentPort), await TcpProxy.start(prosody.componentPort)] as const
+    await using first = await Frontend.start({ ...surroundings, componentPort: ways[0].port })
+    await waitUntil(() => first.isServing(), { describe: () => first.log })
+    await using second = await Frontend.start({ ...surroundings, componentPort: ways[1].port })
+    await waitUntil(async () => (await first.metric('frontend_partitions')) === 32, { deadlineMs: 30_000 })
+    await using romeo = await login()
+    romeo.sends(`<presence to="${jid}"/>`)
+    await neighbours.command('setPresence')
+    await Promise.all(ways.map(way => way[Symbol.asyncDispose]()))
+    await delay(8_000)
+    await using _standbys = await TcpProxy.start(prosody.componentPort, ways[1].port)
+    await delay(1_000)
+    await using _owners = await TcpProxy.start(prosody.componentPort, ways[0].port)
+    const backAt = performance.now()
+    await waitUntil(() => first.isServing(), { deadlineMs: 20_000, describe: () => first.log })
+    context.diagnostic(`serves again ${Math.round(performance.now() - backAt)} ms after the server was back`)
+    say('still by the first')
+    await romeo.receives('<message><body>still by the first</body></message>', { deadlineMs: 20_000 })
+    // By then whoever had been asked to give way would have done so.
+    await delay(5_000)
+    assert.equal(await first.metric('frontend_partitions'), 32)
+    assert.equal(await first.isServing(), true)
+    assert.doesNotMatch(second.log, /this frontend is active/)
+  })
+
+  test('one with a wrong secret does not keep the role from one with the right one', async context => {
+    await using first = await Frontend.launch({ ...surroundings, secret: 'something-wrong-77' })
+    await waitUntil(() => first.isActive(), { deadlineMs: 20_000, describe: () => first.log })
+    const startedAt = performance.now()
+    await using second = await Frontend.launch(surroundings)
+    await waitUntil(() => second.isServing(), { deadlineMs: 25_000, describe: () => `${first.log}\n${second.log}` })
+    context.diagnostic(`the one with the right secret serves after ${Math.round(performance.now() - startedAt)} ms`)
+  })
 
   test('a wrong secret is not ready, says why, and does not print it', async () => {
     const port = await freePort()
