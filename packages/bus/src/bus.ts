@@ -37,6 +37,11 @@ export interface Bus extends AsyncDisposable {
   readonly unpublishedBytes: number
   /** Called each time {@link unpublishedBytes} becomes less. */
   onPublishProgress(listener: () => void): Disposable
+  /**
+   * `mayPublish` is asked before each batch leaves, or is sent again; while it says no, what is published waits and may be
+   * abandoned. Default: always. For a process that may have stood still while another took over what it speaks for.
+   */
+  guardPublishing(mayPublish: () => boolean): void
   /** One per lane and process, cached. */
   publisher<T>(lane: Lane, codec: LaneCodec<T>): LanePublisher<T>
   /** Takes the lane's cursor over at the ownership's epoch and reads on from its first unfinished item. */
@@ -219,6 +224,10 @@ class NatsBus implements Bus {
 
   onPublishProgress(listener: () => void): Disposable {
     return this.#hub.onProgress(listener)
+  }
+
+  guardPublishing(mayPublish: () => boolean): void {
+    this.#hub.mayPublish = mayPublish
   }
 
   publisher<T>(lane: Lane, codec: LaneCodec<T>): LanePublisher<T> {

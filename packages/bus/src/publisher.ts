@@ -41,6 +41,8 @@ export class PublisherHub {
   readonly cursors: Table<CursorRecord>
   /** Bytes that this process may add to one lane while its owner finishes nothing. */
   readonly laneShare: () => number
+  /** Asked before each batch leaves, or leaves again. */
+  mayPublish: () => boolean = () => true
   readonly #inbox: string
   readonly #publishers: AckReceiver[] = []
   readonly #progress: Listeners<[]>
@@ -221,13 +223,13 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     this.#share.reset()
     if (!this.#inFlight) return this.#schedule()
     this.#inFlight.unanswered = 0
-    this.#send(this.#inFlight)
+    if (this.#hub.mayPublish()) this.#send(this.#inFlight)
   }
 
   tick(now: number): boolean {
     const batch = this.#inFlight
-    if (!batch) return this.#tickWithoutRoom()
-    if (now >= batch.retryAt && this.#hub.connection.isConnected) this.#send(batch)
+    if (!batch) return this.#tickWithoutBatch()
+    if (now >= batch.retryAt && this.#hub.connection.isConnected && this.#hub.mayPublish()) this.#send(batch)
     return true
   }
 
@@ -269,6 +271,7 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     // While there is no connection nothing may be given to the client: it would overtake what must be sent again.
     if (this.#inFlight || this.#head === this.#queue.length || !this.#hub.connection.isConnected) return
     if (this.#share.isOver) return this.#waitForRoom()
+    if (!this.#hub.mayPublish()) return this.#hub.ticker.add(this)
     const { data, queued } = this.#takeBatch()
     if (!data) {
       this.#settle(queued)
@@ -422,9 +425,13 @@ export class BatchPublisher<T> implements LanePublisher<T>, AckReceiver, Ticking
     this.#hub.ticker.add(this)
   }
 
-  #tickWithoutRoom(): boolean {
-    if (!this.#share.isOver || this.#head === this.#queue.length) return false
-    if (this.#hub.connection.isConnected) this.#waitForRoom()
+  /** Something that waits had no room, or might not leave. */
+  #tickWithoutBatch(): boolean {
+    if (this.#head === this.#queue.length) return false
+    const { connection, mayPublish } = this.#hub
+    if (!connection.isConnected) return this.#share.isOver
+    if (this.#share.isOver) this.#waitForRoom()
+    else if (mayPublish()) this.#flush()
     return true
   }
 

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
 import { commandLane, connectBus, type Delivery, ItemTooLargeError, type Lane, LaneFullError } from '../src/index.ts'
@@ -437,6 +438,35 @@ for (const how of ['paused', 'drained'] as const)
       Array.from({ length: 15 }, (_, index) => 100 + index),
     )
   })
+
+test('while a process may not publish nothing leaves, also not behind a batch that is acknowledged then; what is abandoned never does', async () => {
+  await using worker = await openBus(server.url)
+  await using publisher = await openBus(server.url, { service: 'router' })
+  const lane = commandLane(instance, 12)
+  const { got } = await collect(worker, lane)
+  const out = publisher.bus.publisher(lane, lineCodec)
+  let mayPublish = true
+  publisher.bus.guardPublishing(() => mayPublish)
+  const turn = () => new Promise(resolve => setImmediate(resolve))
+  out.publish({ user: 'u', n: 0 })
+  await turn()
+  out.publish({ user: 'u', n: 1 })
+  mayPublish = false
+  await until(() => got.length === 1)
+  await delay(300)
+  assert.equal(got.length, 1)
+  mayPublish = true
+  await until(() => got.length === 2)
+  mayPublish = false
+  const refused: string[] = []
+  out.publish({ user: 'u', n: 2 }, error => refused.push(`${error.certain}`))
+  await delay(100)
+  out.abandon()
+  mayPublish = true
+  out.publish({ user: 'u', n: 3 })
+  await until(() => got.length === 3)
+  assert.deepEqual([got.map(({ n }) => n), refused], [[0, 1, 3], ['true']])
+})
 
 test('while one user has 200 unfinished items, the other 99 lose no item and no order', async () => {
   await using worker = await openBus(server.url)

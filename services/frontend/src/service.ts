@@ -163,6 +163,8 @@ export async function startFrontend({ config, log, registry, stopping }: Service
     onRefused: stanza => dispatch.refuse(stanza),
     onShut: isShut => link.pause(isShut || outbox.isCongested),
   })
+  // What waited behind a batch when it stood still would leave as soon as that one is acknowledged.
+  bus.guardPublishing(() => gate.isOpen)
   const openComponent = (origin: () => Origin, beforeHandshake?: () => Promise<void>) => {
     let streams = 0
     let isServerGone = false

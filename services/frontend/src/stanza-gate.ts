@@ -44,10 +44,15 @@ export class StanzaGate implements Disposable {
     return this.#isShut
   }
 
+  /** Whether what was read may go on; looks first, as whoever asks may be the first to act after a standstill. */
+  get isOpen(): boolean {
+    this.#look()
+    return !this.#isShut
+  }
+
   take(stanza: Element): void {
     // Whichever comes first after a standstill, the timer or what was read.
-    this.#look()
-    if (this.#isShut) this.#held.push(stanza)
+    if (!this.isOpen) this.#held.push(stanza)
     else this.#options.onStanza(stanza)
   }
 
